@@ -1,1 +1,28 @@
-//! x
+//! What the functions have in common.
+//!
+//! The domain comes first: [`user`], [`username`], [`password`], [`scope`], [`session`], [`issuer`], [`key`], [`token`] and
+//! [`time`] know nothing of Lambda, AWS, HTTP or the environment, and take time and randomness as
+//! arguments. The adapters [`store`], [`key_source`], [`aws`], [`http`], [`identity`], [`settings`]
+//! and [`log`] connect them to the world, and import the domain, never the other way round.
+
+pub mod aws;
+pub mod http;
+pub mod identity;
+pub mod issuer;
+pub mod key;
+pub mod key_source;
+pub mod log;
+pub mod password;
+pub mod scope;
+pub mod session;
+pub mod settings;
+pub mod store;
+pub mod time;
+pub mod token;
+pub mod user;
+pub mod username;
+
+pub use identity::Identity;
+
+/// The cause of a failure, of any type.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

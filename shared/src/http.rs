@@ -1,0 +1,255 @@
+//! The HTTP contract: the one error shape, JSON answers, and cross-origin requests.
+
+use std::{borrow::Cow, convert::Infallible, future::Future, str::FromStr};
+
+use lambda_http::{
+    Adapter, Body, LambdaEvent, Request, RequestExt, Response, Service,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    lambda_runtime,
+    request::{LambdaRequest, RequestContext},
+    service_fn,
+};
+use serde::Serialize;
+
+/// Seconds after which a client may try again when something of ours is down.
+const RETRY_AFTER: &str = "5";
+
+/// An answer in the one error shape (RFC 6749 section 5.2): `{"error":"…","error_description":"…"}`.
+#[derive(Debug)]
+pub struct ErrorResponse {
+    status: StatusCode,
+    error: &'static str,
+    description: Cow<'static, str>,
+    challenge: Option<&'static str>,
+    retry_after: Option<&'static str>,
+}
+
+impl ErrorResponse {
+    /// An error with a code of RFC 6749 or 6750 and a description for people.
+    #[must_use]
+    pub fn new(status: StatusCode, error: &'static str, description: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, error, description: description.into(), challenge: None, retry_after: None }
+    }
+
+    /// 400: the request is malformed; the description names the field.
+    #[must_use]
+    pub fn invalid_request(description: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request", description)
+    }
+
+    /// 503: something that the answer needs is down. The cause belongs in the log, not here.
+    #[must_use]
+    pub fn unavailable() -> Self {
+        Self {
+            retry_after: Some(RETRY_AFTER),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "Try again in a few seconds")
+        }
+    }
+
+    /// The same with a `WWW-Authenticate` header. The gateway renames it to
+    /// `x-amzn-Remapped-WWW-Authenticate`.
+    #[must_use]
+    pub fn with_challenge(self, challenge: &'static str) -> Self {
+        Self { challenge: Some(challenge), ..self }
+    }
+}
+
+impl From<ErrorResponse> for Response<Body> {
+    fn from(error: ErrorResponse) -> Self {
+        #[derive(Serialize)]
+        struct Shape<'a> {
+            error: &'a str,
+            error_description: &'a str,
+        }
+        let mut response = json(error.status, &Shape { error: error.error, error_description: &error.description });
+        let headers = response.headers_mut();
+        for (name, value) in [(header::WWW_AUTHENTICATE, error.challenge), (header::RETRY_AFTER, error.retry_after)] {
+            if let Some(value) = value {
+                headers.insert(name, HeaderValue::from_static(value));
+            }
+        }
+        response
+    }
+}
+
+/// An answer in JSON that no cache keeps.
+#[must_use]
+pub fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {
+    let Ok(text) = serde_json::to_string(body) else {
+        // No type of ours fails to serialise; if one did, this is the answer that says so.
+        let mut response = Response::new(Body::Empty);
+        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        return response;
+    };
+    let mut response = Response::new(Body::Text(text));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// The domain and the stage that the gateway took the request on.
+#[must_use]
+pub fn domain_and_stage(request: &Request) -> (Option<&str>, Option<&str>) {
+    match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV1(context)) => (context.domain_name.as_deref(), context.stage.as_deref()),
+        Some(RequestContext::ApiGatewayV2(context)) => (context.domain_name.as_deref(), context.stage.as_deref()),
+        _ => (None, None),
+    }
+}
+
+/// The identifier that Lambda gave to this call.
+#[must_use]
+pub fn request_id(request: &Request) -> &str {
+    request.lambda_context_ref().map_or("", |context| context.request_id.as_str())
+}
+
+/// The origins whose pages may read our answers (Fetch standard, "CORS protocol").
+#[derive(Clone, Debug, Default)]
+pub struct Cors {
+    origins: Vec<String>,
+}
+
+/// The text is no list of origins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be a list of origins such as https://app.example.com, separated by commas")]
+pub struct InvalidOrigins;
+
+impl FromStr for Cors {
+    type Err = InvalidOrigins;
+
+    fn from_str(text: &str) -> Result<Self, InvalidOrigins> {
+        let origins: Vec<String> = text.split(',').map(|origin| origin.trim().to_owned()).collect();
+        let well_formed = |origin: &String| {
+            ["https://", "http://"].iter().any(|scheme| {
+                origin.strip_prefix(scheme).is_some_and(|host| {
+                    !host.is_empty()
+                        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.:[]".contains(&byte))
+                })
+            })
+        };
+        if origins.iter().all(well_formed) { Ok(Self { origins }) } else { Err(InvalidOrigins) }
+    }
+}
+
+impl Cors {
+    /// Lets a page of a listed origin read the response; any other origin gets no header at all.
+    pub fn allow(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
+        if self.origins.is_empty() {
+            return;
+        }
+        // A shared cache must not serve one origin's answer to another.
+        headers.append(header::VARY, HeaderValue::from_static("Origin"));
+        if let Some(origin) =
+            origin.filter(|origin| self.origins.iter().any(|listed| listed.as_bytes() == origin.as_bytes()))
+        {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        }
+    }
+
+    /// The answer to a preflight request: what a page of a listed origin may send.
+    #[must_use]
+    pub fn preflight() -> Response<Body> {
+        let mut response = Response::new(Body::Empty);
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        for (name, value) in [
+            (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PATCH, DELETE"),
+            (header::ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type"),
+            (header::ACCESS_CONTROL_MAX_AGE, "600"),
+        ] {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        response
+    }
+}
+
+/// Runs a function behind API Gateway: each request goes to `handler`, each answer gets the headers that
+/// `cors` asks for. Returns only where the Lambda runtime ends.
+///
+/// # Errors
+/// The Lambda runtime's.
+pub async fn run<H, F>(cors: Cors, handler: H) -> Result<(), lambda_http::Error>
+where
+    H: Fn(Request) -> F,
+    F: Future<Output = Response<Body>> + Send,
+{
+    let (cors, handler) = (&cors, &handler);
+    let mut adapter = Adapter::from(service_fn(move |request: Request| {
+        let origin = request.headers().get(header::ORIGIN).cloned();
+        let answer = handler(request);
+        async move {
+            let mut response = answer.await;
+            cors.allow(origin.as_ref(), response.headers_mut());
+            Ok::<_, Infallible>(response)
+        }
+    }));
+    lambda_runtime::run(service_fn(move |mut event: LambdaEvent<LambdaRequest>| {
+        forget_address(&mut event.payload);
+        adapter.call(event)
+    }))
+    .await
+}
+
+/// Removes the headers that `lambda_http` builds a request's URI from. It panics where they make none, and
+/// a client could send such; no handler of ours looks at the URI.
+fn forget_address(request: &mut LambdaRequest) {
+    let forget = |headers: &mut HeaderMap| {
+        headers.remove(header::HOST);
+        headers.remove("x-forwarded-proto");
+    };
+    match request {
+        LambdaRequest::ApiGatewayV1(event) => {
+            forget(&mut event.headers);
+            forget(&mut event.multi_value_headers);
+        }
+        LambdaRequest::ApiGatewayV2(event) => forget(&mut event.headers),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowed(cors: &Cors, origin: &'static str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        cors.allow(Some(&HeaderValue::from_static(origin)), &mut headers);
+        headers
+    }
+
+    #[test]
+    fn an_error_has_the_one_shape() {
+        let response = Response::from(ErrorResponse::unavailable().with_challenge("Bearer"));
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "5");
+        assert_eq!(response.headers()[header::WWW_AUTHENTICATE], "Bearer");
+        assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
+        let Body::Text(body) = response.body() else { panic!("no text") };
+        assert_eq!(body, r#"{"error":"temporarily_unavailable","error_description":"Try again in a few seconds"}"#);
+    }
+
+    #[test]
+    fn only_a_listed_origin_is_allowed() {
+        let cors: Cors = "https://app.example.com, http://localhost:5173".parse().unwrap();
+        for origin in ["https://app.example.com", "http://localhost:5173"] {
+            assert_eq!(allowed(&cors, origin)[header::ACCESS_CONTROL_ALLOW_ORIGIN], origin);
+        }
+        for origin in ["https://evil.example", "https://app.example.com.evil.example", "null", "http://app.example.com"]
+        {
+            let headers = allowed(&cors, origin);
+            assert!(!headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN), "{origin}");
+            assert_eq!(headers[header::VARY], "Origin");
+        }
+        assert!(allowed(&Cors::default(), "https://app.example.com").is_empty());
+    }
+
+    #[test]
+    fn refuses_what_is_no_origin() {
+        for text in
+            ["*", "app.example.com", "https://", "https://a/b", "https://a,", "https://*.example.com", "ftp://a"]
+        {
+            assert_eq!(text.parse::<Cors>().unwrap_err(), InvalidOrigins, "{text}");
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The log: one JSON object a line, on standard output, which Lambda takes to `CloudWatch` as it is.
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+
+/// The crates whose events are ours.
+const OURS: [&str; 5] = ["shared", "login", "authorizer", "protected", "discovery"];
+
+/// Starts the log. `level` is for our own events; libraries only get through with warnings, because
+/// what they write at lower levels may hold requests and answers.
+pub fn start(level: LevelFilter) {
+    let targets = Targets::new()
+        .with_default(LevelFilter::WARN.min(level))
+        .with_targets(OURS.map(|target| (target, level)))
+        // The runtime repeats each error that a handler returns, in a form of its own.
+        .with_target("lambda_runtime::layers::panic", LevelFilter::OFF);
+    let lines =
+        tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
+    // Fails only where a log runs already.
+    let _ = tracing_subscriber::registry().with(targets).with(lines).try_init();
+}

@@ -1,0 +1,120 @@
+//! OAuth scopes (RFC 6749 section 3.3).
+
+use std::{collections::BTreeSet, fmt};
+
+/// The most that a set of scopes may take when written out, in bytes: it has to fit into an access
+/// token of 4 KiB beside the other claims.
+pub const MAX_LENGTH: usize = 1024;
+
+/// A set of scopes, written as a list separated by single spaces, in alphabetical order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scopes(BTreeSet<String>);
+
+/// The text is no list of scopes; the message says what one is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "must be a list of scopes separated by single spaces, each of printable ASCII without \" and \\, \
+     at most 1024 characters in all"
+)]
+pub struct InvalidScope;
+
+impl Scopes {
+    /// Takes a list separated by single spaces; the empty text is the empty set.
+    ///
+    /// # Errors
+    /// [`InvalidScope`] where the text isn't what RFC 6749 section 3.3 allows, or is too long.
+    pub fn parse(text: &str) -> Result<Self, InvalidScope> {
+        if text.is_empty() {
+            return Ok(Self::default());
+        }
+        Self::from_tokens(text.split(' '))
+    }
+
+    /// Takes scopes one by one.
+    ///
+    /// # Errors
+    /// [`InvalidScope`] where one of them is no scope, or all together are too long.
+    pub fn from_tokens<'a>(tokens: impl IntoIterator<Item = &'a str>) -> Result<Self, InvalidScope> {
+        // `NQCHAR` of RFC 6749 appendix A.
+        let allowed = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E);
+        let mut scopes = BTreeSet::new();
+        for token in tokens {
+            if token.is_empty() || !token.bytes().all(allowed) {
+                return Err(InvalidScope);
+            }
+            scopes.insert(token.to_owned());
+        }
+        let scopes = Self(scopes);
+        if scopes.to_string().len() > MAX_LENGTH { Err(InvalidScope) } else { Ok(scopes) }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether the set has this scope.
+    #[must_use]
+    pub fn contains(&self, scope: &str) -> bool {
+        self.0.contains(scope)
+    }
+
+    /// Whether every scope of this set is in `other` too.
+    #[must_use]
+    pub fn is_subset(&self, other: &Self) -> bool {
+        self.0.is_subset(&other.0)
+    }
+
+    /// The scopes, in alphabetical order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+impl fmt::Display for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, scope) in self.0.iter().enumerate() {
+            if position > 0 {
+                f.write_str(" ")?;
+            }
+            f.write_str(scope)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn writes_them_sorted_and_once() {
+        let scopes = Scopes::parse("write read write").unwrap();
+        assert_eq!(scopes.to_string(), "read write");
+        assert!(scopes.contains("read") && !scopes.contains("admin"));
+    }
+
+    #[test]
+    fn refuses_what_rfc_6749_does_not_allow() {
+        for text in [" ", "a  b", " a", "a ", "a\tb", "a\"b", "a\\b", "ä", "a\0"] {
+            assert_eq!(Scopes::parse(text), Err(InvalidScope), "{text:?}");
+        }
+        assert_eq!(Scopes::parse(&"x".repeat(MAX_LENGTH + 1)), Err(InvalidScope));
+    }
+
+    #[test]
+    fn the_empty_text_is_the_empty_set() {
+        assert!(Scopes::parse("").unwrap().is_empty());
+        assert_eq!(Scopes::default().to_string(), "");
+    }
+
+    proptest! {
+        #[test]
+        fn written_and_read_again_is_the_same(text in "[!#-\\[\\]-~]{1,9}( [!#-\\[\\]-~]{1,9}){0,5}") {
+            let scopes = Scopes::parse(&text).unwrap();
+            prop_assert_eq!(Scopes::parse(&scopes.to_string()).unwrap(), scopes);
+        }
+    }
+}

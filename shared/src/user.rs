@@ -1,0 +1,61 @@
+//! Accounts.
+
+use std::{fmt, str::FromStr};
+
+use crate::{password::PasswordHash, scope::Scopes, time::Timestamp, username::Username};
+
+/// An account, as its row in the table holds it.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// The name, as typed when the account was made.
+    pub username: Username,
+    /// The hash of the password.
+    pub password_hash: PasswordHash,
+    /// What the account may do; a token carries a subset of these.
+    pub scopes: Scopes,
+    /// Whether the account may sign in.
+    pub status: Status,
+    /// When the account was made.
+    pub created: Timestamp,
+    /// When the account was last changed; signing in is no change.
+    pub updated: Timestamp,
+}
+
+/// Whether an account may sign in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It may.
+    Active,
+    /// It may not, and nothing tells it from an account that doesn't exist.
+    Disabled,
+}
+
+impl Status {
+    /// The status as the table has it: `active` or `disabled`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The text is no status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be active or disabled")]
+pub struct InvalidStatus;
+
+impl FromStr for Status {
+    type Err = InvalidStatus;
+
+    fn from_str(text: &str) -> Result<Self, InvalidStatus> {
+        [Self::Active, Self::Disabled].into_iter().find(|status| status.as_str() == text).ok_or(InvalidStatus)
+    }
+}

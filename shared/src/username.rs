@@ -1,0 +1,87 @@
+//! Usernames.
+
+use std::fmt;
+
+/// The longest username, in characters (all of one byte).
+pub const MAX_LENGTH: usize = 64;
+
+/// The name of an account: 1 to 64 characters of `[A-Za-z0-9._@+-]`, kept as typed.
+///
+/// Two names that differ in case only are the same account; [`Username::folded`] is what the store
+/// looks for.
+#[derive(Clone, Debug)]
+pub struct Username(String);
+
+/// The text is no username; the message says what one is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be 1 to 64 characters of A-Z, a-z, 0-9 and . _ @ + -")]
+pub struct InvalidUsername;
+
+impl Username {
+    /// Takes the text as a username.
+    ///
+    /// # Errors
+    /// [`InvalidUsername`] for an empty or too long text, or one with any other character.
+    pub fn parse(text: &str) -> Result<Self, InvalidUsername> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._@+-".contains(&byte);
+        if (1..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidUsername)
+        }
+    }
+
+    /// The name as typed.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The name in lower case: equal for two names exactly if they are the same account.
+    #[must_use]
+    pub fn folded(&self) -> String {
+        self.0.to_ascii_lowercase()
+    }
+}
+
+impl fmt::Display for Username {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl PartialEq for Username {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+impl Eq for Username {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_one_to_64_of_the_allowed_characters() {
+        for name in ["j", "johndoe", "John.Doe_1+test@example-site.org", &"x".repeat(64)] {
+            assert_eq!(Username::parse(name).unwrap().as_str(), name);
+        }
+    }
+
+    #[test]
+    fn refuses_everything_else() {
+        let too_long = "x".repeat(65);
+        for name in ["", " ", "john doe", "john\0", "jo\u{308}hn", "ｊohn", "a#b", "a/b", "a:b", "\n", &too_long] {
+            assert_eq!(Username::parse(name).unwrap_err(), InvalidUsername, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn differing_case_is_the_same_account() {
+        let (typed, other) = (Username::parse("JohnDoe").unwrap(), Username::parse("johndoe").unwrap());
+        assert_eq!(typed, other);
+        assert_eq!(typed.folded(), other.folded());
+        assert_eq!(typed.to_string(), "JohnDoe");
+    }
+}

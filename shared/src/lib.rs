@@ -2,10 +2,11 @@
 //!
 //! The domain comes first: [`user`], [`username`], [`password`], [`scope`], [`session`], [`issuer`], [`key`], [`token`] and
 //! [`time`] know nothing of Lambda, AWS, HTTP or the environment, and take time and randomness as
-//! arguments. The adapters [`store`], [`key_source`], [`aws`], [`http`], [`identity`], [`settings`]
+//! arguments. The adapters [`store`], [`key_source`], [`aws`], [`http`], [`fields`], [`identity`], [`settings`]
 //! and [`log`] connect them to the world, and import the domain, never the other way round.
 
 pub mod aws;
+pub mod fields;
 pub mod http;
 pub mod identity;
 pub mod issuer;

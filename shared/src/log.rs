@@ -19,3 +19,16 @@ pub fn start(level: LevelFilter) {
     // Fails only where a log runs already.
     let _ = tracing_subscriber::registry().with(targets).with(lines).try_init();
 }
+
+/// An error and its causes in one line, for the log.
+#[must_use]
+pub fn causes(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        line.push_str(": ");
+        line.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    line
+}

@@ -358,7 +358,7 @@ mod tests {
             client_id: "web",
             scopes: &Scopes::parse("write read").unwrap(),
             session: &SessionId::parse("AAAAAAAAAAAAAAAAAAAAAA").unwrap(),
-            lifetime: Duration::from_secs(1800),
+            lifetime: Duration::from_mins(30),
         };
         issue(&grant, rings.signing.signing(), NOW, &mut UnwrapErr(SysRng)).unwrap()
     }

@@ -1,0 +1,124 @@
+//! The Lambda authorizer: a request with a bearer token (RFC 6750) in, who calls out.
+//!
+//! One binary answers both kinds of gateway, told apart by the event:
+//!
+//! | event | valid token | refused | outage |
+//! |---|---|---|---|
+//! | REST API, `REQUEST` | a policy for this API and stage | the error `Unauthorized` | another error |
+//! | HTTP API, payload 2.0 | `isAuthorized: true` | `isAuthorized: false` | another error |
+//!
+//! The gateway makes 401 of the error message `Unauthorized`, and a failure of any other error.
+
+mod credential;
+mod event;
+
+use lambda_runtime::{Diagnostic, LambdaEvent};
+use serde_json::value::RawValue;
+use shared::{
+    issuer::Issuer,
+    key::VerifyingKeys,
+    key_source::{KeySource, KeysUnavailable},
+    log::causes,
+    time::Clock,
+    token::{self, Refusal, Verified},
+};
+use tracing::{error, info};
+
+use crate::{
+    credential::{CredentialError, bearer},
+    event::{Answer, Event, Payload},
+};
+
+/// The authorizer, with all that it needs.
+pub struct Authorizer {
+    /// The keys that tokens are verified with.
+    pub keys: KeySource<VerifyingKeys>,
+    /// The only issuer that is accepted.
+    pub issuer: Issuer,
+    /// The only audience that is accepted.
+    pub audience: String,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// Why a request isn't let through although its event is sound.
+#[derive(Debug, thiserror::Error)]
+enum Denial {
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    #[error(transparent)]
+    Token(#[from] Refusal),
+}
+
+/// Why nothing can be said of a request: never an allow, never a 401.
+#[derive(Debug, thiserror::Error)]
+enum Outage {
+    #[error("the event is none of a REQUEST authorizer (line {line}, column {column})")]
+    Event { line: usize, column: usize },
+    #[error("methodArn names no API and stage")]
+    MethodArn,
+    #[error("ISSUER is not set, and the event doesn't say its domain")]
+    Issuer,
+    #[error(transparent)]
+    Keys(#[from] KeysUnavailable),
+}
+
+/// What the gateway is told instead of an answer.
+#[derive(Debug)]
+pub enum AuthorizerError {
+    /// The credential is missing or invalid. The gateway answers 401 to exactly this message.
+    Unauthorized,
+    /// Nothing can be said of any credential.
+    Unavailable,
+}
+
+impl From<AuthorizerError> for Diagnostic {
+    fn from(error: AuthorizerError) -> Self {
+        let message = match error {
+            AuthorizerError::Unauthorized => "Unauthorized",
+            AuthorizerError::Unavailable => "Unavailable",
+        };
+        Self { error_type: message.to_owned(), error_message: message.to_owned() }
+    }
+}
+
+impl Authorizer {
+    /// Answers one event. It comes as text, so that no error of a reader's can quote a header of it.
+    ///
+    /// # Errors
+    /// [`AuthorizerError`]; its cause goes to the log only.
+    pub async fn handle(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Answer, AuthorizerError> {
+        let request_id = event.context.request_id.as_str();
+        let unavailable = |outage: Outage| {
+            error!(request_id, outcome = "unavailable", cause = causes(&outage));
+            AuthorizerError::Unavailable
+        };
+        let event: Event = serde_json::from_str(event.payload.get())
+            .map_err(|error| unavailable(Outage::Event { line: error.line(), column: error.column() }))?;
+        let allow = event.target().ok_or(Outage::MethodArn).map_err(unavailable)?;
+        match self.authorize(&event).await.map_err(unavailable)? {
+            Ok(verified) => {
+                info!(request_id, outcome = "allowed", user = %verified.subject, session = %verified.session);
+                Ok(Answer::allow(allow, &verified))
+            }
+            Err(denial) => {
+                info!(request_id, outcome = "refused", reason = %denial);
+                match event.payload() {
+                    Payload::Rest => Err(AuthorizerError::Unauthorized),
+                    Payload::Http => Ok(Answer::refuse()),
+                }
+            }
+        }
+    }
+
+    /// Who calls, or why not; an outage is neither.
+    async fn authorize(&self, event: &Event) -> Result<Result<Verified, Denial>, Outage> {
+        let (domain, stage) = event.domain_and_stage();
+        let issuer = self.issuer.for_request(domain, stage).ok_or(Outage::Issuer)?;
+        // Before the credential: with no keys the answer is an outage to everyone.
+        let keys = self.keys.ring().await?;
+        Ok(bearer(event).map_err(Denial::from).and_then(|token| {
+            token::verify(token, keys, &issuer, &self.audience, (self.clock)()).map_err(Denial::from)
+        }))
+    }
+}

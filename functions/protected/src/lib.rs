@@ -1,0 +1,20 @@
+//! `GET /protected`: greets the caller. Copy this function for your own handlers.
+
+use lambda_http::{Body, Request, Response, http::StatusCode};
+use serde_json::json;
+use shared::{
+    Identity,
+    http::{self, ErrorResponse},
+};
+
+/// Answers one request. Without the authorizer's context there is no [`Identity`], and the answer is 401.
+#[must_use]
+pub fn handle(request: &Request) -> Response<Body> {
+    match Identity::of(request) {
+        Ok(caller) => {
+            let message = format!("Hello {}, you are authenticated!", caller.username);
+            http::json(StatusCode::OK, &json!({ "message": message }))
+        }
+        Err(unauthenticated) => ErrorResponse::from(unauthenticated).into(),
+    }
+}

@@ -1,0 +1,299 @@
+//! The fields of a request's body, sent as a form or as a JSON object.
+
+use std::{borrow::Cow, fmt};
+
+use lambda_http::{Body, Request, http::header};
+use percent_encoding::percent_decode;
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+use zeroize::Zeroizing;
+
+use crate::http::ErrorResponse;
+
+/// The largest body that is read, in bytes.
+pub const MAX_BODY: usize = 8192;
+
+/// The fields of a body, in their order. Their text is wiped from memory when dropped.
+pub struct Fields(Vec<(String, Value)>);
+
+enum Value {
+    Text(Zeroizing<String>),
+    /// JSON's `null`: as if the field weren't there.
+    Null,
+    /// A value of another type than string.
+    Other,
+    /// A form's value that is not UTF-8.
+    NotUtf8,
+}
+
+impl Fields {
+    /// Reads the fields of a request's body, `application/x-www-form-urlencoded` or `application/json`.
+    ///
+    /// # Errors
+    /// 400 `invalid_request` for another content type, a body over [`MAX_BODY`], or one that isn't what
+    /// its content type says. Nothing of the body is in the description.
+    pub fn of(request: &Request) -> Result<Self, ErrorResponse> {
+        let body: &[u8] = match request.body() {
+            Body::Text(text) => text.as_bytes(),
+            Body::Binary(bytes) => bytes,
+            _ => &[],
+        };
+        if body.len() > MAX_BODY {
+            return Err(ErrorResponse::invalid_request(format!("The body is larger than {MAX_BODY} bytes")));
+        }
+        let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        match media_type(content_type.unwrap_or_default()).as_deref() {
+            Some("application/x-www-form-urlencoded") => Ok(Self::of_form(body)),
+            Some("application/json") => serde_json::from_slice(body).map_err(|error| {
+                // The reader's own message may quote the value that it stopped at.
+                let (line, column) = (error.line(), error.column());
+                ErrorResponse::invalid_request(format!("The body is no JSON object (line {line}, column {column})"))
+            }),
+            _ => Err(ErrorResponse::invalid_request(
+                "Content-Type must be application/x-www-form-urlencoded or application/json, in UTF-8",
+            )),
+        }
+    }
+
+    fn of_form(body: &[u8]) -> Self {
+        let decode = |text: &[u8]| {
+            let spaced: Vec<u8> = text.iter().map(|&byte| if byte == b'+' { b' ' } else { byte }).collect();
+            let spaced = Zeroizing::new(spaced);
+            // Strict: replacing what isn't UTF-8 would make one password of many.
+            percent_decode(&spaced).decode_utf8().map(Cow::into_owned)
+        };
+        let pairs = body.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty());
+        let fields = pairs.filter_map(|pair| {
+            let (name, value) = match pair.iter().position(|&byte| byte == b'=') {
+                Some(at) => (&pair[..at], &pair[at + 1..]),
+                None => (pair, &b""[..]),
+            };
+            let value = decode(value).map_or(Value::NotUtf8, |text| Value::Text(text.into()));
+            // A name that isn't UTF-8 is none of ours.
+            decode(name).ok().map(|name| (name, value))
+        });
+        Self(fields.collect())
+    }
+
+    /// Takes a field out. A field without a value counts as one that isn't there (RFC 6749 section 3.2),
+    /// and fields that nobody asks for are ignored, as that section has it.
+    ///
+    /// # Errors
+    /// 400 `invalid_request`, naming the field, where it is repeated, no string, or not UTF-8.
+    pub fn take(&mut self, name: &str) -> Result<Option<Zeroizing<String>>, ErrorResponse> {
+        let wrong = |problem: &str| Err(ErrorResponse::invalid_request(format!("{name} {problem}")));
+        let Some(at) = self.0.iter().position(|(field, _)| field == name) else { return Ok(None) };
+        let (_, value) = self.0.swap_remove(at);
+        if self.0.iter().any(|(field, _)| field == name) {
+            return wrong("is repeated");
+        }
+        match value {
+            Value::Text(text) if text.is_empty() => Ok(None),
+            Value::Text(text) => Ok(Some(text)),
+            Value::Null => Ok(None),
+            Value::Other => wrong("must be a string"),
+            Value::NotUtf8 => wrong("is not UTF-8"),
+        }
+    }
+
+    /// Takes a field out that has to be there.
+    ///
+    /// # Errors
+    /// As [`Fields::take`], and where the field isn't there.
+    pub fn require(&mut self, name: &str) -> Result<Zeroizing<String>, ErrorResponse> {
+        self.take(name)?.ok_or_else(|| ErrorResponse::invalid_request(format!("{name} is missing")))
+    }
+}
+
+/// The media type in lower case, without parameters; `None` where a `charset` is not UTF-8.
+fn media_type(content_type: &str) -> Option<String> {
+    let mut parts = content_type.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let utf8 = parts.filter_map(|parameter| parameter.split_once('=')).all(|(name, value)| {
+        !name.trim().eq_ignore_ascii_case("charset") || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+    });
+    utf8.then_some(essence)
+}
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+
+        impl<'de> Visitor<'de> for Any {
+            type Value = Value;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+                Ok(Value::Text(text.to_owned().into()))
+            }
+
+            fn visit_unit<E>(self) -> Result<Value, E> {
+                Ok(Value::Null)
+            }
+
+            fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
+                Ok(Value::Other)
+            }
+
+            fn visit_i64<E>(self, _: i64) -> Result<Value, E> {
+                Ok(Value::Other)
+            }
+
+            fn visit_u64<E>(self, _: u64) -> Result<Value, E> {
+                Ok(Value::Other)
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<Value, E> {
+                Ok(Value::Other)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+                while items.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Value::Other)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Value::Other)
+            }
+        }
+
+        deserializer.deserialize_any(Any)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lambda_http::Response;
+    use proptest::prelude::*;
+
+    const FORM: &str = "application/x-www-form-urlencoded";
+    const JSON: &str = "application/json";
+
+    fn read(content_type: &str, body: impl Into<Body>) -> Result<Fields, ErrorResponse> {
+        let mut request = Request::new(body.into());
+        request.headers_mut().insert(header::CONTENT_TYPE, content_type.parse().unwrap());
+        Fields::of(&request)
+    }
+
+    fn text(fields: &mut Fields, name: &str) -> Option<String> {
+        fields.take(name).unwrap().map(|text| text.to_string())
+    }
+
+    fn description(error: ErrorResponse) -> String {
+        let response = Response::from(error);
+        assert_eq!(response.status(), 400);
+        let Body::Text(body) = response.body() else { panic!("no text") };
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(body["error"], "invalid_request");
+        body["error_description"].as_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn reads_a_form_and_the_same_as_json() {
+        let form = read(FORM, "username=a%2Bb&password=p+w%20%26%F0%9F%94%91%00");
+        let json = read("Application/JSON; charset=UTF-8", r#"{"username":"a+b","password":"p w &🔑\u0000"}"#);
+        let binary = read(FORM, &b"username=a%2Bb&password=p+w%20%26%F0%9F%94%91%00"[..]);
+        for mut fields in [form.unwrap(), json.unwrap(), binary.unwrap()] {
+            assert_eq!(text(&mut fields, "username").unwrap(), "a+b");
+            assert_eq!(text(&mut fields, "password").unwrap(), "p w &🔑\0");
+            assert_eq!(text(&mut fields, "scope"), None);
+        }
+    }
+
+    #[test]
+    fn what_has_no_value_is_not_there_and_what_nobody_asks_for_is_ignored() {
+        let form = read(FORM, "&a=&b&other=1&other=2&%FF=x&c=%").unwrap();
+        let json = read(JSON, r#"{"a":"","b":null,"other":[1,{"x":2}],"other":true,"c":"%"}"#).unwrap();
+        for mut fields in [form, json] {
+            assert_eq!(text(&mut fields, "a"), None);
+            assert_eq!(text(&mut fields, "b"), None);
+            assert_eq!(text(&mut fields, "c").unwrap(), "%");
+            assert_eq!(description(fields.require("a").unwrap_err()), "a is missing");
+        }
+    }
+
+    #[test]
+    fn a_repeated_field_is_named() {
+        for fields in [read(FORM, "a=1&b=2&a=1"), read(JSON, r#"{"a":"1","b":"2","a":"1"}"#), read(FORM, "a=&a=1")] {
+            assert_eq!(description(fields.unwrap().take("a").unwrap_err()), "a is repeated");
+        }
+    }
+
+    #[test]
+    fn a_value_of_a_wrong_kind_is_named_and_not_quoted() {
+        for value in ["12345", "-1", "1.5", "true", r#"["secret"]"#, r#"{"secret":1}"#] {
+            let mut fields = read(JSON, format!(r#"{{"a":{value}}}"#)).unwrap();
+            assert_eq!(description(fields.take("a").unwrap_err()), "a must be a string");
+        }
+        assert_eq!(description(read(FORM, "a=%FF").unwrap().take("a").unwrap_err()), "a is not UTF-8");
+    }
+
+    #[test]
+    fn refuses_bodies_that_are_not_what_they_say() {
+        for body in ["", "secret", "[]", "\"secret\"", "{\"a\":\"secret\"", r#"{"a":"\ud800"}"#, "{} secret"] {
+            let message = description(read(JSON, body).err().unwrap());
+            assert!(message.starts_with("The body is no JSON object") && !message.contains("secret"), "{message}");
+        }
+        for content_type in ["", "text/plain", "multipart/form-data; boundary=x", "application/json; charset=latin1"] {
+            assert!(description(read(content_type, "a=1").err().unwrap()).starts_with("Content-Type must be"));
+        }
+    }
+
+    #[test]
+    fn refuses_more_than_8_kib() {
+        read(FORM, format!("a={}", "x".repeat(MAX_BODY - 2))).unwrap();
+        let message = description(read(FORM, format!("a={}", "x".repeat(MAX_BODY - 1))).err().unwrap());
+        assert_eq!(message, "The body is larger than 8192 bytes");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_arrives_as_it_was_sent(value in any::<String>()) {
+            prop_assume!(!value.is_empty() && value.len() < 1000);
+            let encoded = percent_encoding::utf8_percent_encode(&value, percent_encoding::NON_ALPHANUMERIC);
+            prop_assert_eq!(text(&mut read(FORM, format!("a={encoded}")).unwrap(), "a"), Some(value.clone()));
+            let json = serde_json::json!({ "a": value }).to_string();
+            prop_assert_eq!(text(&mut read(JSON, json).unwrap(), "a"), Some(value));
+        }
+
+        #[test]
+        fn no_body_makes_it_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
+            for content_type in [FORM, JSON] {
+                if let Ok(mut fields) = read(content_type, body.as_slice()) {
+                    let _ = fields.take("a");
+                }
+            }
+        }
+    }
+}

@@ -16,6 +16,8 @@ use base64::{
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
+use crate::username::Username;
+
 const SALT_BYTES: usize = 16;
 const SALT_CHARACTERS: usize = 22;
 const DIGEST_BYTES: usize = 23;
@@ -65,6 +67,46 @@ impl Password {
 impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Password(..)")
+    }
+}
+
+/// A password that an account may be given: 8 to 128 characters of any Unicode, other than the username.
+///
+/// There are no rules of composition (NIST SP 800-63B section 3.1.1.2).
+#[derive(Debug)]
+pub struct NewPassword(Password);
+
+/// The text may not become a password; the message names the rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum UnfitPassword {
+    #[error("the password must have at least 8 characters")]
+    TooShort,
+    #[error("the password must have at most 128 characters")]
+    TooLong,
+    #[error("the password must not be the username")]
+    Username,
+}
+
+impl NewPassword {
+    /// Takes the text as the new password of this user.
+    ///
+    /// # Errors
+    /// [`UnfitPassword`] names the rule that it breaks.
+    pub fn new(text: impl Into<Zeroizing<String>>, username: &Username) -> Result<Self, UnfitPassword> {
+        let text = text.into();
+        match text.chars().take(129).count() {
+            0..8 => Err(UnfitPassword::TooShort),
+            8..=128 if text.eq_ignore_ascii_case(username.as_str()) => Err(UnfitPassword::Username),
+            8..=128 => Ok(Self(Password(text))),
+            _ => Err(UnfitPassword::TooLong),
+        }
+    }
+}
+
+impl From<NewPassword> for Password {
+    fn from(new: NewPassword) -> Self {
+        new.0
     }
 }
 
@@ -353,6 +395,19 @@ mod tests {
         assert!(!decoy.verify(&password("secret")));
         assert!(!decoy.needs_rehash(cost(4)));
         PasswordHash::parse(decoy.as_str()).unwrap();
+    }
+
+    #[test]
+    fn a_new_password_has_8_to_128_characters_and_is_not_the_username() {
+        let username = Username::parse("JohnDoe.1").unwrap();
+        let unfit = |text: &str| NewPassword::new(text.to_owned(), &username).err();
+        for fit in ["12345678", "ä\0🔑 5678", &"🔑".repeat(128)] {
+            assert_eq!(unfit(fit), None, "{fit}");
+        }
+        assert_eq!(unfit(""), Some(UnfitPassword::TooShort));
+        assert_eq!(unfit("🔑🔑🔑🔑🔑🔑🔑"), Some(UnfitPassword::TooShort));
+        assert_eq!(unfit(&"x".repeat(129)), Some(UnfitPassword::TooLong));
+        assert_eq!(unfit("johndoe.1"), Some(UnfitPassword::Username));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! OAuth scopes (RFC 6749 section 3.3).
 
-use std::{collections::BTreeSet, fmt};
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
 /// The most that a set of scopes may take when written out, in bytes: it has to fit into an access
 /// token of 4 KiB beside the other claims.
@@ -69,6 +69,14 @@ impl Scopes {
     /// The scopes, in alphabetical order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
+    }
+}
+
+impl FromStr for Scopes {
+    type Err = InvalidScope;
+
+    fn from_str(text: &str) -> Result<Self, InvalidScope> {
+        Self::parse(text)
     }
 }
 

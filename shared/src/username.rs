@@ -1,6 +1,6 @@
 //! Usernames.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 /// The longest username, in characters (all of one byte).
 pub const MAX_LENGTH: usize = 64;
@@ -41,6 +41,14 @@ impl Username {
     #[must_use]
     pub fn folded(&self) -> String {
         self.0.to_ascii_lowercase()
+    }
+}
+
+impl FromStr for Username {
+    type Err = InvalidUsername;
+
+    fn from_str(text: &str) -> Result<Self, InvalidUsername> {
+        Self::parse(text)
     }
 }
 

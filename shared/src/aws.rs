@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_config::{
-    BehaviorVersion, SdkConfig,
+    BehaviorVersion, Region, SdkConfig,
     environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider},
     retry::RetryConfig,
     timeout::TimeoutConfig,
@@ -51,4 +51,16 @@ pub async fn sdk_config() -> Result<SdkConfig, BoxError> {
         .retry_config(retries)
         .load()
         .await)
+}
+
+/// The SDK's configuration for the store on a laptop: at this URL, without TLS, and with credentials that
+/// sign but prove nothing.
+pub async fn laptop_config(url: &str) -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::from_static("us-east-1"))
+        .endpoint_url(url)
+        .test_credentials()
+        .http_client(Builder::new().build_http())
+        .load()
+        .await
 }

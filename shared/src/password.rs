@@ -168,7 +168,7 @@ pub struct PasswordHash {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidHash {
     /// The form is none of those that [`PasswordHash`] lists.
-    #[error("is neither a bcrypt hash ($2a$, $2b$, $2y$) nor bcrypt-sha256 of version 2")]
+    #[error("is neither bcrypt of the versions 2a, 2b and 2y nor bcrypt-sha256 of version 2")]
     Form,
     /// The cost is out of range.
     #[error("has a cost outside 4 to 16")]

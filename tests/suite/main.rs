@@ -1,1 +1,17 @@
-fn main() {}
+//! Drives the real function binaries over HTTP, behind the local gateway and on the embedded store.
+//!
+//! The files mirror the API: one for each route or function, and one for each promise that spans them.
+#![cfg(test)]
+#![expect(unreachable_pub, reason = "a test binary has no other crates to show things to")]
+
+mod api;
+mod authorizer;
+mod cors;
+mod discovery;
+mod events;
+mod log;
+mod login;
+mod outage;
+mod protected;
+mod template;
+mod token;

@@ -1,7 +1,7 @@
 //! How to reach a stack's table.
 
-use aws_config::{BehaviorVersion, Region};
-use shared::store::Store;
+use aws_config::BehaviorVersion;
+use shared::{aws::laptop_config, store::Store};
 
 use crate::Target;
 
@@ -13,11 +13,11 @@ const LOCAL_TABLE: &str = "gatehouse";
 
 /// The table to work on.
 pub(crate) async fn store(target: &Target) -> Store {
-    let mut loader = aws_config::defaults(BehaviorVersion::latest());
-    if target.local {
-        // The laptop's store takes any signature, but wants one.
-        loader = loader.endpoint_url(&target.endpoint).region(Region::from_static("us-east-1")).test_credentials();
-    }
-    let table = target.table.as_deref().unwrap_or(LOCAL_TABLE);
-    Store::new(&loader.load().await, table)
+    let sdk = if target.local {
+        laptop_config(&target.endpoint).await
+    } else {
+        // Credentials and region as the AWS CLI finds them.
+        aws_config::load_defaults(BehaviorVersion::latest()).await
+    };
+    Store::new(&sdk, target.table.as_deref().unwrap_or(LOCAL_TABLE))
 }

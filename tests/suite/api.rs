@@ -1,0 +1,283 @@
+//! A running stack for one test, and a client for it.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+    path::{Path, PathBuf},
+    sync::{Mutex, OnceLock},
+    time::{Duration, SystemTime},
+};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use local::{Functions, Invocation, LogSink, Options, Stack, StoreLocation};
+use reqwest::{Method, header::HeaderMap};
+use serde_json::Value;
+use shared::{
+    aws::laptop_config,
+    key::{Algorithm, SigningKeys},
+    password::{Cost, Password, PasswordHash},
+    scope::Scopes,
+    store::Store,
+    time::Timestamp,
+    token::AccessToken,
+    user::{Status, User},
+    username::Username,
+};
+
+use rand::{rand_core::UnwrapErr, rngs::SysRng};
+
+pub const AUDIENCE: &str = "gatehouse";
+pub const FORM: &str = "application/x-www-form-urlencoded";
+pub const JSON: &str = "application/json";
+
+/// The password of [`Api::start`]'s user `johndoe`.
+pub const PASSWORD: &str = "correct horse battery";
+
+pub fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// A stack of its own, with the user `johndoe` and a key ring of its own.
+///
+/// When it is dropped, everything that its functions logged is searched for the passwords and tokens
+/// that went over it.
+pub struct Api {
+    pub stack: Stack,
+    pub store: Store,
+    pub keys: SigningKeys,
+    table: aws_sdk_dynamodb::Client,
+    client: reqwest::Client,
+    log: LogSink,
+    secrets: Mutex<Vec<String>>,
+}
+
+/// How a test's stack differs from the usual one.
+pub struct Setup {
+    pub algorithm: Algorithm,
+    /// The password and the scopes of the user `johndoe`.
+    pub johndoe: (&'static str, &'static str),
+    pub parameters: Vec<(&'static str, &'static str)>,
+    pub environment: Vec<(&'static str, &'static str, String)>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            algorithm: Algorithm::Es256,
+            johndoe: (PASSWORD, "read write"),
+            parameters: Vec::new(),
+            environment: Vec::new(),
+        }
+    }
+}
+
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("{} is no JSON: {}", self.status, self.text))
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// Asserts the one error shape, and gives the description.
+    #[track_caller]
+    pub fn error(&self, status: u16, error: &str) -> String {
+        let body = self.json();
+        assert_eq!((self.status, body["error"].as_str()), (status, Some(error)), "{body}");
+        assert_eq!(body.as_object().unwrap().len(), 2, "{body}");
+        assert_eq!(self.header("content-type"), Some(JSON));
+        assert_eq!(self.header("cache-control"), Some("no-store"));
+        body["error_description"].as_str().unwrap().to_owned()
+    }
+
+    pub fn access_token(&self) -> String {
+        assert_eq!(self.status, 200, "{}", self.text);
+        self.json()["access_token"].as_str().unwrap().to_owned()
+    }
+}
+
+/// The functions' binaries, built once for the whole test process.
+pub fn functions() -> BTreeMap<String, PathBuf> {
+    static BINARIES: OnceLock<BTreeMap<String, PathBuf>> = OnceLock::new();
+    BINARIES.get_or_init(|| local::build_functions(root()).unwrap()).clone()
+}
+
+pub fn now() -> Timestamp {
+    #[expect(clippy::disallowed_methods, reason = "the functions under test take the machine's time")]
+    SystemTime::now().into()
+}
+
+pub fn hash(password: &str) -> PasswordHash {
+    PasswordHash::new(&Password::new(password.to_owned()).unwrap(), Cost::new(4).unwrap(), &mut UnwrapErr(SysRng))
+}
+
+impl Api {
+    pub async fn start() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    pub async fn with(setup: Setup) -> Self {
+        let keys = SigningKeys::generate(setup.algorithm, &mut UnwrapErr(SysRng)).unwrap();
+        let mut environment: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+        for (function, name, value) in [
+            ("login", "SIGNING_KEYS", keys.to_private_jwks().to_string()),
+            ("login", "BCRYPT_COST", "4".to_owned()),
+            ("authorizer", "VERIFYING_KEYS", keys.to_verifying_jwks().to_string()),
+        ]
+        .into_iter()
+        .chain(setup.environment)
+        {
+            environment.entry(function.to_owned()).or_default().insert(name.to_owned(), value);
+        }
+        let log = LogSink::memory();
+        let options = Options {
+            root: root().to_owned(),
+            template: root().join("template.yaml"),
+            host: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 0,
+            store: StoreLocation::Memory,
+            store_port: 0,
+            parameters: setup.parameters.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            environment,
+            functions: Functions::At(functions()),
+            log: log.clone(),
+        };
+        let stack = Stack::start(options).await.unwrap();
+        let sdk = laptop_config(stack.store_url()).await;
+        let table = aws_sdk_dynamodb::Client::new(&sdk);
+        let store = Store::new(&sdk, stack.table_name());
+        let client = reqwest::Client::builder().timeout(Duration::from_mins(1)).build().unwrap();
+        let secrets = Mutex::new(vec![keys.to_private_jwks().to_string()]);
+        let api = Self { stack, store, keys, table, client, log, secrets };
+        api.add_user("johndoe", hash(setup.johndoe.0), setup.johndoe.1, Status::Active).await;
+        api
+    }
+
+    pub async fn add_user(&self, username: &str, password_hash: PasswordHash, scopes: &str, status: Status) {
+        let user = User {
+            username: Username::parse(username).unwrap(),
+            password_hash,
+            scopes: Scopes::parse(scopes).unwrap(),
+            status,
+            created: now(),
+            updated: now(),
+        };
+        assert!(self.store.add_user(&user).await.unwrap());
+    }
+
+    /// Puts something that is no hash into the place of a user's.
+    pub async fn damage_hash(&self, username: &str) {
+        self.table
+            .update_item()
+            .table_name(self.stack.table_name())
+            .key("pk", AttributeValue::S(format!("USER#{username}")))
+            .key("sk", AttributeValue::S("USER".to_owned()))
+            .update_expression("SET password_hash = :damaged")
+            .expression_attribute_values(":damaged", AttributeValue::S("damaged".to_owned()))
+            .send()
+            .await
+            .unwrap();
+    }
+
+    pub async fn user(&self, username: &str) -> User {
+        self.store.find_user(&Username::parse(username).unwrap()).await.unwrap().unwrap()
+    }
+
+    pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Answer {
+        let mut request = self.client.request(method, format!("{}{path}", self.stack.url())).body(body.into());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let answer = Answer { status, headers, text: response.text().await.unwrap() };
+        if let Some(token) = serde_json::from_str::<Value>(&answer.text)
+            .ok()
+            .and_then(|body| body["access_token"].as_str().map(str::to_owned))
+        {
+            self.keep_secret(&token);
+        }
+        answer
+    }
+
+    pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.send(Method::GET, path, headers, "").await
+    }
+
+    /// Signs in with a form of these fields.
+    pub async fn login(&self, fields: &[(&str, &str)]) -> Answer {
+        for (name, value) in fields {
+            if *name == "password" {
+                self.keep_secret(value);
+            }
+        }
+        self.send(Method::POST, "/login", &[("Content-Type", FORM)], form(fields)).await
+    }
+
+    pub async fn token(&self) -> String {
+        self.login(&[("username", "johndoe"), ("password", PASSWORD)]).await.access_token()
+    }
+
+    pub async fn protected(&self, authorization: &str) -> Answer {
+        self.get("/protected", &[("Authorization", authorization)]).await
+    }
+
+    pub fn issued(&self, token: &AccessToken) -> String {
+        self.keep_secret(token.expose());
+        token.expose().to_owned()
+    }
+
+    /// Calls a function past the gateway; gives its answer, or the message of its error.
+    pub async fn invoke(&self, function: &str, event: &Value) -> Result<Value, String> {
+        match self.stack.invoke(function, event.to_string().as_bytes()).await {
+            Invocation::Response(payload) => Ok(serde_json::from_slice(&payload).unwrap()),
+            Invocation::Error(error) => Err(error.error_message),
+            other => panic!("{function}: {other:?}"),
+        }
+    }
+
+    /// From now on no log may hold this. Short texts are no secrets: they are in every log by chance.
+    pub fn keep_secret(&self, text: &str) {
+        if text.len() >= 8 {
+            self.secrets.lock().unwrap().push(text.to_owned());
+        }
+    }
+
+    pub fn log(&self) -> String {
+        self.log.contents()
+    }
+}
+
+impl Drop for Api {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let leaked = leaks(&self.log.contents(), &self.secrets.lock().unwrap());
+            assert!(leaked.is_empty(), "the log holds secrets: {leaked:?}");
+        }
+    }
+}
+
+/// The lines of a log that hold a secret, or what looks like a token, a hash or an `Authorization` header.
+pub fn leaks(log: &str, secrets: &[String]) -> Vec<String> {
+    let marks = ["eyJ", "Bearer ", "Basic ", "$2b$", "$bcrypt-sha256$", "\"d\":"];
+    log.lines()
+        .filter(|line| {
+            secrets.iter().any(|secret| line.contains(secret.as_str())) || marks.iter().any(|mark| line.contains(mark))
+        })
+        .map(str::to_owned)
+        .collect()
+}
+
+pub fn form(fields: &[(&str, &str)]) -> String {
+    let encode =
+        |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
+    let pairs: Vec<String> = fields.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
+    pairs.join("&")
+}

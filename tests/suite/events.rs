@@ -1,0 +1,85 @@
+//! The samples in `events/`, given to the real functions with the settings in `events/env.json`.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::api::{Api, Setup, root};
+
+fn read(name: &str) -> Value {
+    let text = std::fs::read_to_string(root().join("events").join(format!("{name}.json"))).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+/// A stack with the keys that `sam local` gets, and the laptop's user.
+async fn api() -> Api {
+    let settings = read("env");
+    let setting = |function: &str, name: &str| settings[function][name].as_str().unwrap().to_owned();
+    Api::with(Setup {
+        johndoe: ("secret", "profile:read profile:write"),
+        environment: vec![
+            ("login", "SIGNING_KEYS", setting("LoginFunction", "SIGNING_KEYS")),
+            ("login", "ISSUER", String::new()),
+            ("authorizer", "VERIFYING_KEYS", setting("AuthorizerFunction", "VERIFYING_KEYS")),
+            ("authorizer", "ISSUER", String::new()),
+        ],
+        ..Setup::default()
+    })
+    .await
+}
+
+#[tokio::test]
+async fn every_sample_gets_the_answer_that_the_readme_promises() {
+    let api = api().await;
+    let greeting = json!({ "message": "Hello johndoe, you are authenticated!" });
+    let mut samples: BTreeMap<String, bool> = std::fs::read_dir(root().join("events"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+        .filter(|name| name != "env")
+        .map(|name| (name, false))
+        .collect();
+    for (name, used) in &mut samples {
+        let function = name.split('-').next().unwrap();
+        let answer = api.invoke(function, &read(name)).await;
+        match name.as_str() {
+            "login-form" | "login-json" | "login-http-api" => {
+                let answer = answer.unwrap();
+                assert_eq!(answer["statusCode"], 200, "{name}: {answer}");
+                let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+                let token = body["access_token"].as_str().unwrap();
+                api.keep_secret(token);
+                assert_eq!(crate::token::claims(token)["sub"], "johndoe");
+            }
+            "authorizer-good-token" => {
+                let answer = answer.unwrap();
+                assert_eq!(answer["principalId"], "johndoe");
+                assert_eq!(answer["policyDocument"]["Statement"][0]["Effect"], "Allow");
+            }
+            "authorizer-bad-token" => assert_eq!(answer, Err("Unauthorized".to_owned())),
+            "authorizer-good-token-http-api" => assert_eq!(answer.unwrap()["isAuthorized"], true),
+            "authorizer-bad-token-http-api" => assert_eq!(answer.unwrap()["isAuthorized"], false),
+            "protected" | "protected-http-api" => {
+                let answer = answer.unwrap();
+                assert_eq!(answer["statusCode"], 200, "{name}: {answer}");
+                assert_eq!(serde_json::from_str::<Value>(answer["body"].as_str().unwrap()).unwrap(), greeting);
+            }
+            "discovery" | "discovery-http-api" => assert_eq!(answer.unwrap()["statusCode"], 200),
+            other => panic!("nothing says what {other} is answered"),
+        }
+        *used = true;
+    }
+    assert!(samples.len() >= 11 && samples.values().all(|used| *used), "{samples:?}");
+}
+
+#[test]
+fn the_settings_of_sam_local_name_variables_of_the_template() {
+    // `sam local` ignores, without a word, what the template doesn't declare.
+    let template = std::fs::read_to_string(root().join("template.yaml")).unwrap();
+    let template: serde_yaml_ng::Value = serde_yaml_ng::from_str(&template).unwrap();
+    for (function, variables) in read("env").as_object().unwrap() {
+        let declared = &template["Resources"][function]["Properties"]["Environment"]["Variables"];
+        for name in variables.as_object().unwrap().keys() {
+            assert!(declared.get(name).is_some(), "{function} has no variable {name}");
+        }
+    }
+}

@@ -106,7 +106,7 @@ impl Answer {
 /// The functions' binaries, built once for the whole test process.
 pub fn functions() -> BTreeMap<String, PathBuf> {
     static BINARIES: OnceLock<BTreeMap<String, PathBuf>> = OnceLock::new();
-    BINARIES.get_or_init(|| local::build_functions(root()).unwrap()).clone()
+    BINARIES.get_or_init(|| local::build_functions_for_tests(root()).unwrap()).clone()
 }
 
 pub fn now() -> Timestamp {

@@ -39,7 +39,7 @@ struct Cli {
 #[derive(Args)]
 pub(crate) struct Target {
     /// The table's name, as the stack's output `TableName` says
-    #[arg(long, global = true, required_unless_present = "local")]
+    #[arg(long, global = true)]
     table: Option<String>,
     /// Work on the laptop's stack, which has to be running
     #[arg(long, global = true)]
@@ -91,7 +91,7 @@ async fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> Result<(), BoxError> {
     let Command::User(command) = cli.command;
-    let store = stack::store(&cli.target).await;
+    let store = stack::store(&cli.target).await?;
     match command {
         UserCommand::Add { name, scopes, cost } => {
             let scopes: Vec<String> = scopes.iter().map(ToString::to_string).collect();

@@ -1,1 +1,134 @@
-fn main() {}
+//! `cargo run`: the whole stack on one machine.
+
+mod laptop;
+
+use std::error::Error;
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use clap::Parser;
+use local::{Functions, LogSink, Options, Stack, StartError, StoreError, StoreLocation, find_root};
+use shared::{BoxError, log::causes, time::Timestamp};
+
+/// Serves the API of template.yaml on this machine.
+#[derive(Parser)]
+struct Arguments {
+    /// The address to listen on; 0.0.0.0 lets other machines and containers in
+    #[arg(long, default_value_t = Ipv4Addr::LOCALHOST.into())]
+    host: IpAddr,
+    /// The port of the API
+    #[arg(long, default_value_t = 3000)]
+    port: u16,
+    /// Use the store at this URL and start none
+    #[arg(long, value_name = "URL", conflicts_with = "memory")]
+    dynamodb: Option<String>,
+    /// Keep the data in memory and forget it at the end
+    #[arg(long)]
+    memory: bool,
+    /// The port of the embedded store
+    #[arg(long, default_value_t = 8000)]
+    store_port: u16,
+    /// Set a parameter of the template
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
+    parameters: Vec<(String, String)>,
+}
+
+fn parameter(argument: &str) -> Result<(String, String), String> {
+    let (name, value) = argument.split_once('=').ok_or("write NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let mut message = format!("error: {}", causes(error.as_ref()));
+            if let Some(flag) = flag_for(&*error) {
+                message = format!("{message}\nChoose another port with {flag}.");
+            }
+            // Nobody can be told that stderr is gone.
+            let _ = writeln!(std::io::stderr(), "{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The flag that gets around a port that is taken.
+fn flag_for(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    match error.downcast_ref()? {
+        StartError::Listen { .. } => Some("--port"),
+        StartError::Store(StoreError::Listen { .. }) => Some("--store-port"),
+        _ => None,
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), BoxError> {
+    let here = std::env::current_dir()?;
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let root = find_root(&here).unwrap_or(&workspace).to_owned();
+    let keys = laptop::keys(&root.join(".local/keys.json"))?;
+    let stack = Stack::start(Options {
+        template: root.join("template.yaml"),
+        host: arguments.host,
+        port: arguments.port,
+        store: store_location(&arguments, &root),
+        store_port: arguments.store_port,
+        parameters: arguments.parameters.into_iter().collect(),
+        environment: laptop::environment(&keys),
+        functions: Functions::Build,
+        log: LogSink::stderr(),
+        root,
+    })
+    .await?;
+    laptop::add_first_user(&stack, now()).await?;
+    greet(&stack, arguments.host)?;
+    asked_to_stop().await?;
+    stack.stop().await;
+    Ok(())
+}
+
+fn store_location(arguments: &Arguments, root: &Path) -> StoreLocation {
+    match &arguments.dynamodb {
+        Some(url) => StoreLocation::Endpoint(url.clone()),
+        None if arguments.memory => StoreLocation::Memory,
+        None => StoreLocation::File(PathBuf::from(root).join(".local/dynamodb.sqlite")),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "main passes the clock in")]
+fn now() -> Timestamp {
+    SystemTime::now().into()
+}
+
+fn greet(stack: &Stack, host: IpAddr) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let url = stack.url();
+    writeln!(out, "Ready. Sign in, then show the token:\n")?;
+    writeln!(out, "  curl -d \"username=johndoe&password=secret\" {url}/login")?;
+    writeln!(out, "  curl -H \"Authorization: Bearer $TOKEN\" {url}/protected\n")?;
+    writeln!(out, "The table is {} at {}.", stack.table_name(), stack.store_url())?;
+    if host.is_unspecified() {
+        let port = stack.store_url().rsplit(':').next().unwrap_or_default();
+        writeln!(out, "Containers of `sam local` reach it at http://host.docker.internal:{port}.")?;
+    }
+    writeln!(out, "Ctrl-C ends everything.")
+}
+
+/// Waits for Ctrl-C, or for the signal that a service manager sends.
+async fn asked_to_stop() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            pressed = tokio::signal::ctrl_c() => pressed,
+            _ = terminate.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}

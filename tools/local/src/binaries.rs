@@ -1,0 +1,114 @@
+//! Builds the workspace's binaries with cargo, and finds them.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+
+use serde_json::Value;
+
+/// The function binaries couldn't be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// Cargo couldn't be started, or its output couldn't be read.
+    #[error("cargo can't be run")]
+    Run(#[from] std::io::Error),
+    /// Cargo has said on stderr what is wrong.
+    #[error("cargo build ended with {0}")]
+    Failed(ExitStatus),
+}
+
+/// Builds every binary of the workspace at `root`, and returns their paths by name.
+///
+/// It builds all of them, in the profile of this very program: then cargo resolves features as it
+/// does for `cargo run`, and nothing is compiled twice. Cargo's messages to people go to stderr.
+///
+/// # Errors
+/// Cargo can't be run, or the build fails.
+pub fn build_functions(root: &Path) -> Result<BTreeMap<String, PathBuf>, BuildError> {
+    build(root, &["--bins"])
+}
+
+/// Does the same for a test: features are resolved as for `cargo test --workspace`, whose development
+/// dependencies switch some on.
+///
+/// # Errors
+/// Cargo can't be run, or the build fails.
+pub fn build_functions_for_tests(root: &Path) -> Result<BTreeMap<String, PathBuf>, BuildError> {
+    build(root, &["--bins", "--tests"])
+}
+
+fn build(root: &Path, targets: &[&str]) -> Result<BTreeMap<String, PathBuf>, BuildError> {
+    let mut command = cargo();
+    command.current_dir(root).args(["build", "--workspace", "--message-format=json-render-diagnostics"]).args(targets);
+    if !cfg!(debug_assertions) {
+        command.arg("--release");
+    }
+    let mut cargo = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+    let mut executables = BTreeMap::new();
+    if let Some(messages) = cargo.stdout.take() {
+        for message in BufReader::new(messages).lines() {
+            // What isn't JSON is not from cargo: a build script may print.
+            let message: Value = serde_json::from_str(&message?).unwrap_or_default();
+            // A binary's unit tests are a binary too.
+            let is_binary = message["target"]["kind"][0] == "bin" && message["profile"]["test"] == false;
+            if let (true, Some(name), Some(path)) =
+                (is_binary, message["target"]["name"].as_str(), message["executable"].as_str())
+            {
+                executables.insert(name.to_owned(), PathBuf::from(path));
+            }
+        }
+    }
+    match cargo.wait()? {
+        status if status.success() => Ok(executables),
+        status => Err(BuildError::Failed(status)),
+    }
+}
+
+/// Cargo as one would start it from a shell: without what a `cargo run` or `cargo test` around this
+/// process has set, some of which makes build scripts run again.
+#[expect(clippy::disallowed_methods, reason = "cargo says in the environment where it is")]
+fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        let set_by_cargo = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "NEXTEST"];
+        let name = name.to_string_lossy();
+        if set_by_cargo.iter().any(|prefix| name.starts_with(prefix))
+            || ["CARGO_PRIMARY_PACKAGE", "CARGO_TARGET_TMPDIR", "OUT_DIR"].contains(&&*name)
+        {
+            command.env_remove(&*name);
+        }
+    }
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn workspace(code: &str) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        let member = root.path().join("functions/hello");
+        std::fs::create_dir_all(member.join("src")).unwrap();
+        std::fs::write(root.path().join("Cargo.toml"), "[workspace]\nresolver = \"3\"\nmembers = [\"functions/*\"]")
+            .unwrap();
+        std::fs::write(member.join("Cargo.toml"), "[package]\nname = \"hello\"\nedition = \"2024\"").unwrap();
+        std::fs::write(member.join("src/main.rs"), code).unwrap();
+        root
+    }
+
+    #[test]
+    fn every_binary_is_built_and_found() {
+        let root = workspace("fn main() { println!(\"hello\"); }");
+        let binaries = build_functions(root.path()).unwrap();
+        let output = Command::new(&binaries["hello"]).output().unwrap();
+        assert_eq!(output.stdout, b"hello\n");
+        assert_eq!(build_functions_for_tests(root.path()).unwrap(), binaries);
+    }
+
+    #[test]
+    fn code_that_does_not_compile_is_an_error() {
+        let root = workspace("fn main() { nothing() }");
+        assert!(matches!(build_functions(root.path()), Err(BuildError::Failed(_))));
+    }
+}

@@ -1,0 +1,124 @@
+//! Runs `local` as a person does, in a workspace whose functions are the example `echo`.
+
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a failed assumption fails the test")]
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+fn workspace() -> TempDir {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let profile = std::env::current_exe().unwrap().parent().and_then(Path::parent).unwrap().to_owned();
+    let code = format!(
+        "use std::os::unix::process::CommandExt;
+         fn main() {{ panic!(\"{{}}\", std::process::Command::new(r#\"{}\"#).exec()) }}",
+        profile.join("examples/echo").display()
+    );
+    let root = tempfile::tempdir().unwrap();
+    std::fs::copy(here.join("tests/gateway.yaml"), root.path().join("template.yaml")).unwrap();
+    std::fs::write(root.path().join("Cargo.toml"), "[workspace]\nresolver = \"3\"\nmembers = [\"functions/*\"]")
+        .unwrap();
+    for name in ["echo", "brief", "authorizer"] {
+        let member = root.path().join("functions").join(name);
+        std::fs::create_dir_all(member.join("src")).unwrap();
+        std::fs::write(member.join("Cargo.toml"), format!("[package]\nname = \"{name}\"\nedition = \"2024\"")).unwrap();
+        std::fs::write(member.join("src/main.rs"), &code).unwrap();
+    }
+    root
+}
+
+fn local(root: &TempDir, arguments: &[&str]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
+    command.current_dir(root.path().join("functions")).args(arguments);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Starts `local`, and returns it with its URL and what it said until it was ready.
+fn ready(root: &TempDir, arguments: &[&str]) -> (Child, String, String) {
+    let mut process = local(root, &[&["--port", "0", "--store-port", "0"], arguments].concat());
+    // Nobody reads the log; were the pipe closed, writing it would fail.
+    let mut log = process.stderr.take().unwrap();
+    std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+    let mut said = String::new();
+    let mut lines = BufReader::new(process.stdout.take().unwrap());
+    while !said.contains("Ctrl-C") {
+        assert_ne!(lines.read_line(&mut said).unwrap(), 0, "it ended: {said}");
+    }
+    let url = said.split_whitespace().find_map(|word| word.strip_suffix("/login")).unwrap().to_owned();
+    (process, url, said)
+}
+
+fn signal(process: &Child, signal: &str) {
+    assert!(kill(signal, &process.id().to_string()));
+}
+
+/// The shell's own `kill`: not every machine has it as a program.
+fn kill(signal: &str, process: &str) -> bool {
+    let command = format!("kill {signal} {process} 2>/dev/null");
+    Command::new("sh").args(["-c", &command]).status().unwrap().success()
+}
+
+/// Asks the function behind `/echo` for its process id.
+async fn function_process(url: &str) -> String {
+    let answer = reqwest::get(format!("{url}/echo")).await.unwrap().text().await.unwrap();
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    answer["process"].to_string()
+}
+
+fn is_running(process: &str) -> bool {
+    // In a container there may be nobody to collect a process that has ended.
+    let is_zombie = std::fs::read_to_string(format!("/proc/{process}/stat")).is_ok_and(|stat| stat.contains(") Z "));
+    kill("-0", process) && !is_zombie
+}
+
+#[tokio::test]
+async fn says_what_to_try_and_ends_on_a_signal() {
+    let root = workspace();
+    for name in ["-INT", "-TERM"] {
+        let (mut process, url, said) = ready(&root, &["--memory"]);
+        assert!(said.contains(&format!("curl -d \"username=johndoe&password=secret\" {url}/login")));
+        assert!(said.contains(&format!("curl -H \"Authorization: Bearer $TOKEN\" {url}/protected")));
+        let function = function_process(&url).await;
+        signal(&process, name);
+        assert!(process.wait().unwrap().success());
+        assert!(!is_running(&function));
+    }
+    assert!(!root.path().join(".local/dynamodb.sqlite").exists());
+}
+
+#[tokio::test]
+async fn takes_its_functions_with_it_when_it_is_killed() {
+    let root = workspace();
+    let (mut process, url, _) = ready(&root, &[]);
+    assert!(root.path().join(".local/dynamodb.sqlite").is_file());
+    let function = function_process(&url).await;
+    assert!(is_running(&function));
+    process.kill().unwrap();
+    process.wait().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while is_running(&function) {
+        assert!(Instant::now() < deadline, "the function lives on");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[test]
+fn names_the_flag_for_a_port_that_is_taken() {
+    let root = workspace();
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = other.local_addr().unwrap().port().to_string();
+    for (flag, arguments) in
+        [("--port", ["--port", &port, "--store-port", "0"]), ("--store-port", ["--port", "0", "--store-port", &port])]
+    {
+        let mut process = local(&root, &arguments);
+        assert!(!process.wait().unwrap().success());
+        let mut message = String::new();
+        process.stderr.take().unwrap().read_to_string(&mut message).unwrap();
+        assert!(message.contains(&format!("Choose another port with {flag}.")), "{message}");
+    }
+}

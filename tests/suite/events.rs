@@ -34,7 +34,7 @@ async fn every_sample_gets_the_answer_that_the_readme_promises() {
     let greeting = json!({ "message": "Hello johndoe, you are authenticated!" });
     let mut samples: BTreeMap<String, bool> = std::fs::read_dir(root().join("events"))
         .unwrap()
-        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+        .filter_map(|entry| entry.unwrap().file_name().to_str().unwrap().strip_suffix(".json").map(str::to_owned))
         .filter(|name| name != "env")
         .map(|name| (name, false))
         .collect();
@@ -80,6 +80,34 @@ fn the_settings_of_sam_local_name_variables_of_the_template() {
         let declared = &template["Resources"][function]["Properties"]["Environment"]["Variables"];
         for name in variables.as_object().unwrap().keys() {
             assert!(declared.get(name).is_some(), "{function} has no variable {name}");
+        }
+    }
+}
+
+#[test]
+fn cargo_lambda_watch_gets_the_same_keys_and_every_variable_of_the_template() {
+    let text = std::fs::read_to_string(root().join("events/watch.env")).unwrap();
+    let settings: BTreeMap<&str, &str> = text
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.split_once('=').unwrap())
+        .map(|(name, value)| (name, value.trim_matches('\'')))
+        .collect();
+    let sample = read("env");
+    assert_eq!(settings["SIGNING_KEYS"], sample["LoginFunction"]["SIGNING_KEYS"]);
+    assert_eq!(settings["VERIFYING_KEYS"], sample["AuthorizerFunction"]["VERIFYING_KEYS"]);
+    let issuer = crate::token::claims(read("authorizer-good-token")["headers"]["Authorization"].as_str().unwrap());
+    assert_eq!(settings["ISSUER"], issuer["iss"]);
+
+    let template = std::fs::read_to_string(root().join("template.yaml")).unwrap();
+    let template: serde_yaml_ng::Value = serde_yaml_ng::from_str(&template).unwrap();
+    for function in ["LoginFunction", "AuthorizerFunction", "ProtectedFunction", "DiscoveryFunction"] {
+        let variables = &template["Resources"][function]["Properties"]["Environment"]["Variables"];
+        for name in variables.as_mapping().unwrap().keys().map(|name| name.as_str().unwrap()) {
+            // Not needed: without pages of other origins, and without a secret to read.
+            if !["CORS_ORIGINS", "AWS_ENDPOINT_URL_SECRETS_MANAGER"].contains(&name) {
+                assert!(settings.contains_key(name), "{function} needs {name}");
+            }
         }
     }
 }

@@ -28,6 +28,9 @@ struct Arguments {
     /// Keep the data in memory and forget it at the end
     #[arg(long)]
     memory: bool,
+    /// Where the key ring and the store's file are kept, if not in .local in the project's folder
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
     /// The port of the embedded store
     #[arg(long, default_value_t = 8000)]
     store_port: u16,
@@ -70,12 +73,13 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
     let here = std::env::current_dir()?;
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let root = find_root(&here).unwrap_or(&workspace).to_owned();
-    let keys = laptop::keys(&root.join(".local/keys.json"))?;
+    let data = arguments.data.clone().unwrap_or_else(|| root.join(".local"));
+    let keys = laptop::keys(&data.join("keys.json"))?;
     let stack = Stack::start(Options {
         template: root.join("template.yaml"),
         host: arguments.host,
         port: arguments.port,
-        store: store_location(&arguments, &root),
+        store: store_location(&arguments, &data),
         store_port: arguments.store_port,
         parameters: arguments.parameters.into_iter().collect(),
         environment: laptop::environment(&keys),
@@ -91,11 +95,11 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
     Ok(())
 }
 
-fn store_location(arguments: &Arguments, root: &Path) -> StoreLocation {
+fn store_location(arguments: &Arguments, data: &Path) -> StoreLocation {
     match &arguments.dynamodb {
         Some(url) => StoreLocation::Endpoint(url.clone()),
         None if arguments.memory => StoreLocation::Memory,
-        None => StoreLocation::File(PathBuf::from(root).join(".local/dynamodb.sqlite")),
+        None => StoreLocation::File(data.join("dynamodb.sqlite")),
     }
 }
 

@@ -16,7 +16,7 @@ async fn post(api: &Api, content_type: &str, body: impl Into<Vec<u8>>) -> Answer
 fn assert_invalid_credentials(answer: &Answer) {
     assert_eq!(answer.status, 401);
     assert_eq!(answer.text, r#"{"error":"invalid_grant","error_description":"Invalid credentials"}"#);
-    // The gateway renames the header; see DESIGN of API Gateway's "remapped" headers in ARCHITECTURE.md.
+    // The gateway renames the header that a function sends.
     assert_eq!(answer.header("x-amzn-remapped-www-authenticate"), Some("Bearer"));
     assert_eq!(answer.header("cache-control"), Some("no-store"));
 }

@@ -4,6 +4,7 @@
 #![cfg(test)]
 #![expect(unreachable_pub, reason = "a test binary has no other crates to show things to")]
 
+mod admin;
 mod api;
 mod authorizer;
 mod cors;

@@ -1,22 +1,24 @@
-"""Checks tokens and password hashes against independent implementations, PyJWT and passlib.
+"""Checks tokens, keys and password hashes against independent implementations: PyJWT, jwcrypto and passlib.
 
-Starts the stack as `cargo run` does, on free ports and with its data in a scratch folder.
+Starts the stack as `cargo run` does, once for each algorithm, on free ports and with its data in a scratch folder.
 """
 
 import base64
+import contextlib
 import json
 import pathlib
-import shutil
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 
 import jwt
+from jwcrypto import jwk, jws
 from passlib.hash import bcrypt, bcrypt_sha256
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -39,32 +41,53 @@ def request(url, fields=None, token=None):
         return error.code, json.load(error)
 
 
-def dynamodb(store, operation, body):
-    """One call of the embedded store, past every line of our own."""
+def call(url, target, body):
+    """One call of the embedded store or of the secrets, past every line of our own."""
     headers = {
-        "Content-Type": "application/x-amz-json-1.0",
-        "X-Amz-Target": f"DynamoDB_20120810.{operation}",
-        "Authorization": "AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/dynamodb/aws4_request, "
+        "Content-Type": "application/x-amz-json-1.1" if target.startswith("secrets") else "application/x-amz-json-1.0",
+        "X-Amz-Target": target,
+        "Authorization": "AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/x/aws4_request, "
         "SignedHeaders=host, Signature=x",
         "X-Amz-Date": "20260101T000000Z",
     }
-    with urllib.request.urlopen(
-        urllib.request.Request(store, json.dumps(body).encode(), headers), timeout=60
-    ) as answer:
+    with urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode(), headers), timeout=60) as answer:
         return json.load(answer)
 
 
-def check_token(api, token, ring):
-    keys = jwt.PyJWKSet.from_dict(ring)
+def dynamodb(store, operation, body):
+    return call(store, f"DynamoDB_20120810.{operation}", body)
+
+
+def private_key(secrets):
+    """The key that signs, as Secrets Manager holds it."""
+    answer = call(secrets, "secretsmanager.GetSecretValue", {"SecretId": "gatehouse-signing-secret"})
+    return json.loads(answer["SecretString"])["keys"][0]
+
+
+def check_token(api, token, algorithm, private):
+    """PyJWT and jwcrypto verify a token from login, by the key set's address; HS256 with the secret itself."""
     header = jwt.get_unverified_header(token)
-    assert header == {"alg": "ES256", "kid": ring["keys"][0]["kid"], "typ": "at+jwt"}, header
+    assert header == {"alg": algorithm, "kid": private["kid"], "typ": "at+jwt"}, header
+    published = request(f"{api}/.well-known/jwks.json")[1]["keys"]
+    if algorithm == "HS256":
+        assert published == [], published
+        key, public = jwt.PyJWK(private), private
+    else:
+        key = jwt.PyJWKClient(f"{api}/.well-known/jwks.json").get_signing_key_from_jwt(token)
+        (public,) = published
+        assert not {"d", "p", "q", "dp", "dq", "qi", "k"} & set(public), public.keys()
     options = {"require": ["iss", "sub", "aud", "iat", "nbf", "exp", "jti", "sid", "client_id", "scope"]}
     claims = jwt.decode(
-        token, keys[header["kid"]].key, algorithms=["ES256"], audience="gatehouse", issuer=api, options=options
+        token, key, algorithms=[algorithm], audience="gatehouse", issuer=api, options=options
     )
     assert set(claims) == set(options["require"]), claims
     assert claims["sub"] == "johndoe" and claims["exp"] - claims["iat"] == 1800, claims
-    print("PyJWT verifies a token from login")
+
+    signature = jws.JWS()
+    signature.allowed_algs = [algorithm]
+    signature.deserialize(token, key=jwk.JWK(**public))
+    assert json.loads(signature.payload) == claims
+    print(f"PyJWT and jwcrypto verify a token of {algorithm}")
     return claims
 
 
@@ -122,30 +145,41 @@ def check_hashes(api, store):
     print("passlib's hashes sign in, and passlib verifies ours")
 
 
+@contextlib.contextmanager
+def stack(algorithm):
+    """A running stack: the addresses of its API, its store and its secrets."""
+    ports = [free_port() for _ in range(3)]
+    with tempfile.TemporaryDirectory() as scratch:
+        process = subprocess.Popen(
+            ["target/debug/local", "--data", scratch, "--algorithm", algorithm, "--port", str(ports[0]),
+             "--store-port", str(ports[1]), "--secrets-port", str(ports[2])],
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        log = []
+        threading.Thread(target=lambda: log.extend(process.stderr), daemon=True).start()
+        try:
+            if not any(line.startswith("Ready") for line in iter(process.stdout.readline, "")):
+                raise SystemExit("".join(log))
+            yield [f"http://127.0.0.1:{port}" for port in ports]
+        except BaseException:
+            print("".join(log), file=sys.stderr)
+            raise
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
 def main():
-    subprocess.run(["cargo", "build", "--workspace", "--bins"], cwd=ROOT, check=True)
-    scratch = pathlib.Path(tempfile.mkdtemp())
-    port, store_port = free_port(), free_port()
-    api, store = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{store_port}"
-    stack = subprocess.Popen(
-        ["target/debug/local", "--memory", "--data", scratch, "--port", str(port), "--store-port", str(store_port)],
-        cwd=ROOT, stdout=subprocess.PIPE, text=True,
-    )
-    try:
-        for line in stack.stdout:
-            if line.startswith("Ready"):
-                break
-        private = json.loads((scratch / "keys.json").read_text())["keys"][0]
-        public = {name: value for name, value in private.items() if name != "d"}
-        status, body = request(f"{api}/login", {"username": "johndoe", "password": "secret"})
-        assert status == 200, body
-        claims = check_token(api, body["access_token"], {"keys": [public]})
-        check_minted(api, private, claims)
-        check_hashes(api, store)
-    finally:
-        stack.terminate()
-        stack.wait(30)
-        shutil.rmtree(scratch)
+    subprocess.run(["cargo", "build", "--workspace", "--bins", "--tests"], cwd=ROOT, check=True)
+    for algorithm in ("ES256", "EdDSA", "RS256", "HS256"):
+        with stack(algorithm) as (api, store, secrets):
+            status, body = request(f"{api}/login", {"username": "johndoe", "password": "secret"})
+            assert status == 200, body
+            private = private_key(secrets)
+            claims = check_token(api, body["access_token"], algorithm, private)
+            if algorithm == "ES256":
+                check_minted(api, private, claims)
+                check_hashes(api, store)
 
 
 if __name__ == "__main__":

@@ -1,52 +1,84 @@
 //! Keys as JWKs (RFC 7517), each bound to one algorithm.
 //!
-//! A ring is a JWK Set, or a single JWK. Of a signing ring the first key signs. The loader is strict,
-//! because what it lets pass, `jsonwebtoken` uses: it wants `kid` and `alg` on every key, an algorithm
-//! that fits the key's type, and key material that is whole, and its errors name the key.
+//! A ring is a JWK Set, or a single JWK. Of a signing ring the first key signs whose time it is: a
+//! rotation puts the next key in front before its time, so that every verifier knows it by then, and
+//! leaves the older ones behind it until the last token that they signed has expired.
+//!
+//! The loader is strict, because what it lets pass, `jsonwebtoken` uses: it wants `kid` and `alg` on
+//! every key, an algorithm that fits the key's type, and key material that is whole and not known to be
+//! weak, and its errors name the key.
 
-use std::{collections::HashMap, fmt};
+mod ed25519;
+mod hmac;
+mod jwk;
+mod p256;
+mod rsa;
+#[cfg(test)]
+pub(crate) mod tests;
 
-use aws_lc_rs::{
-    encoding::AsBigEndian,
-    signature::{ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, ParsedPublicKey},
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    fmt,
 };
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
 use jsonwebtoken::{DecodingKey, EncodingKey};
 use rand::CryptoRng;
-use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-/// HS256 takes no shorter secret than its hash (RFC 7518 section 3.2).
-const HS256_BYTES: usize = 32;
-/// A coordinate, and the private number, of P-256.
-const P256_BYTES: usize = 32;
-/// A `kid` is looked up and logged: longer ones than this are of no use to anyone.
-const KEY_ID_BYTES: usize = 128;
+use self::jwk::Jwk;
+use crate::time::Timestamp;
 
-/// The algorithms that keys can be for (`alg` of RFC 7518 section 3.1).
+/// The algorithms that keys can be for (`alg` of RFC 7518 section 3.1 and RFC 8037 section 3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
     /// ECDSA over P-256 with SHA-256.
     Es256,
+    /// `EdDSA` over edwards25519.
+    EdDsa,
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    Rs256,
     /// HMAC with SHA-256: whoever can verify can sign.
     Hs256,
 }
 
 impl Algorithm {
+    /// All of them, the default one first.
+    pub const ALL: [Self; 4] = [Self::Es256, Self::EdDsa, Self::Rs256, Self::Hs256];
+
     /// The name in `alg`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
+            Self::Rs256 => "RS256",
             Self::Hs256 => "HS256",
+        }
+    }
+
+    /// The `kty` of its keys.
+    fn key_type(self) -> &'static str {
+        match self {
+            Self::Es256 => "EC",
+            Self::EdDsa => "OKP",
+            Self::Rs256 => "RSA",
+            Self::Hs256 => "oct",
         }
     }
 
     pub(crate) fn in_library(self) -> jsonwebtoken::Algorithm {
         match self {
             Self::Es256 => jsonwebtoken::Algorithm::ES256,
+            Self::EdDsa => jsonwebtoken::Algorithm::EdDSA,
+            Self::Rs256 => jsonwebtoken::Algorithm::RS256,
             Self::Hs256 => jsonwebtoken::Algorithm::HS256,
         }
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -54,41 +86,14 @@ impl std::str::FromStr for Algorithm {
     type Err = UnknownAlgorithm;
 
     fn from_str(name: &str) -> Result<Self, UnknownAlgorithm> {
-        [Self::Es256, Self::Hs256].into_iter().find(|algorithm| algorithm.name() == name).ok_or(UnknownAlgorithm)
+        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name).ok_or(UnknownAlgorithm)
     }
 }
 
 /// The name is that of no algorithm that keys can be for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be ES256 or HS256")]
+#[error("must be ES256, EdDSA, RS256 or HS256")]
 pub struct UnknownAlgorithm;
-
-/// A JWK as it is written, private members included.
-#[derive(Serialize, Deserialize, Default)]
-struct Jwk {
-    kty: String,
-    kid: Option<String>,
-    alg: Option<String>,
-    #[serde(rename = "use", skip_serializing_if = "Option::is_none")]
-    usage: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key_ops: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    crv: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    x: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    y: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    d: Option<Zeroizing<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    k: Option<Zeroizing<String>>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct JwkSet {
-    keys: Vec<Jwk>,
-}
 
 /// A ring that can't be used. The text names the key, never its private members.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -122,9 +127,9 @@ pub enum RingError {
 pub enum KeyProblem {
     #[error("has no kid, or one that is empty, longer than 128 bytes or not printable ASCII")]
     KeyId,
-    #[error("has the kid of another key of the set")]
+    #[error("has the kid of another key of the ring")]
     Repeated,
-    #[error("has no alg, or one that is not ES256 or HS256")]
+    #[error("has no alg, or one that is not ES256, EdDSA, RS256 or HS256")]
     Algorithm,
     #[error("has an alg that does not fit its kty")]
     Type,
@@ -132,8 +137,20 @@ pub enum KeyProblem {
     Use,
     #[error("has key_ops without what it is needed for")]
     Operations,
-    #[error("is not on the curve P-256")]
+    #[error("is not on the curve of its alg (P-256 for ES256, Ed25519 for EdDSA)")]
     Curve,
+    #[error("is a point of small order")]
+    SmallOrder,
+    #[error("has a modulus that is even, or not of 2048 to 8192 bits")]
+    Modulus,
+    #[error("has a public exponent that is even, below 65537 or longer than 32 bits")]
+    Exponent,
+    #[error("has a modulus with a small factor")]
+    SmallFactor,
+    #[error("has a modulus whose primes are too close (CVE-2022-26320)")]
+    ClosePrimes,
+    #[error("has a modulus of the broken generator of ROCA (CVE-2017-15361)")]
+    Roca,
     #[error("lacks a member, or has one that is not base64url of the right length")]
     Material,
     #[error("has a secret shorter than 32 bytes")]
@@ -158,14 +175,16 @@ pub struct SigningKey {
 pub struct VerifyingKey {
     algorithm: Algorithm,
     key: DecodingKey,
+    expires: Option<Timestamp>,
 }
 
-/// A private ring.
+/// A private ring, the newest key first. It is empty before the first rotation.
 pub struct SigningKeys {
     keys: Vec<SigningKey>,
 }
 
 /// A ring to verify with: public keys, and secrets of HS256.
+#[derive(Default)]
 pub struct VerifyingKeys {
     by_id: HashMap<String, VerifyingKey>,
 }
@@ -183,28 +202,80 @@ impl SigningKey {
         self.algorithm
     }
 
+    /// When it was made (`iat`), if it says so.
+    #[must_use]
+    pub fn made(&self) -> Option<Timestamp> {
+        self.jwk.iat
+    }
+
+    /// From when on it signs (`nbf`): always, if it doesn't say.
+    #[must_use]
+    pub fn signs_from(&self) -> Timestamp {
+        self.jwk.nbf.unwrap_or(Timestamp(0))
+    }
+
+    /// Until when it signs and verifies (`exp`, itself excluded): without end, if it doesn't say.
+    #[must_use]
+    pub fn verifies_until(&self) -> Option<Timestamp> {
+        self.jwk.exp
+    }
+
+    /// The public half as a JWK, without times. `None` for HS256, which has none.
+    #[must_use]
+    pub fn public_jwk(&self) -> Option<String> {
+        match self.algorithm {
+            Algorithm::Hs256 => None,
+            Algorithm::Es256 | Algorithm::EdDsa | Algorithm::Rs256 => serde_json::to_string(&self.jwk.public()).ok(),
+        }
+    }
+
     pub(crate) fn in_library(&self) -> &EncodingKey {
         &self.key
+    }
+
+    fn is_over(&self, now: Timestamp) -> bool {
+        self.verifies_until().is_some_and(|end| end <= now)
+    }
+
+    fn can_sign(&self, now: Timestamp) -> bool {
+        self.signs_from() <= now && !self.is_over(now)
+    }
+
+    /// The same key with an end, if it has none yet.
+    fn retired(&self, verifies_until: Timestamp) -> Self {
+        let mut jwk = self.jwk.clone();
+        jwk.exp.get_or_insert(verifies_until);
+        Self { id: self.id.clone(), algorithm: self.algorithm, key: self.key.clone(), jwk }
     }
 
     fn load(jwk: Jwk) -> Result<Self, KeyProblem> {
         let (id, algorithm) = jwk.identify("sign")?;
         let key = match algorithm {
-            Algorithm::Hs256 => EncodingKey::from_secret(&jwk.secret()?),
-            Algorithm::Es256 => {
-                let point = jwk.p256_point()?;
-                let private = decode::<P256_BYTES>(jwk.d.as_deref().ok_or(KeyProblem::Public)?)?;
-                let pair = EcdsaKeyPair::from_private_key_and_public_key(
-                    &ECDSA_P256_SHA256_FIXED_SIGNING,
-                    private.as_slice(),
-                    &point,
-                )
-                .map_err(|_| KeyProblem::Mismatch)?;
-                let document = pair.to_pkcs8v1().map_err(|_| KeyProblem::Material)?;
-                EncodingKey::from_ec_der(document.as_ref())
-            }
-        };
+            Algorithm::Es256 => p256::signing(&jwk),
+            Algorithm::EdDsa => ed25519::signing(&jwk),
+            Algorithm::Rs256 => rsa::signing(&jwk),
+            Algorithm::Hs256 => hmac::signing(&jwk),
+        }?;
         Ok(Self { id, algorithm, key, jwk })
+    }
+
+    fn generate(algorithm: Algorithm, now: Timestamp, signs_from: Timestamp, rng: &mut impl CryptoRng) -> Option<Self> {
+        let material = match algorithm {
+            Algorithm::Es256 => p256::generate()?,
+            Algorithm::EdDsa => ed25519::generate(rng)?,
+            Algorithm::Rs256 => rsa::generate()?,
+            Algorithm::Hs256 => hmac::generate(rng),
+        };
+        Self::load(Jwk {
+            kty: algorithm.key_type().to_owned(),
+            kid: Some(crate::session::random_identifier(rng)),
+            alg: Some(algorithm.name().to_owned()),
+            usage: Some("sig".to_owned()),
+            iat: Some(now),
+            nbf: Some(signs_from),
+            ..material
+        })
+        .ok()
     }
 }
 
@@ -221,87 +292,114 @@ impl VerifyingKey {
 
     fn load(jwk: &Jwk) -> Result<(String, Self), KeyProblem> {
         let (id, algorithm) = jwk.identify("verify")?;
+        if algorithm != Algorithm::Hs256 && jwk.is_private() {
+            return Err(KeyProblem::Private);
+        }
         let key = match algorithm {
-            Algorithm::Hs256 => DecodingKey::from_secret(&jwk.secret()?),
-            Algorithm::Es256 => {
-                if jwk.d.is_some() {
-                    return Err(KeyProblem::Private);
-                }
-                DecodingKey::from_ec_der(&jwk.p256_point()?)
-            }
-        };
-        Ok((id, Self { algorithm, key }))
+            Algorithm::Es256 => p256::verifying(jwk),
+            Algorithm::EdDsa => ed25519::verifying(jwk),
+            Algorithm::Rs256 => rsa::verifying(jwk),
+            Algorithm::Hs256 => hmac::verifying(jwk),
+        }?;
+        Ok((id, Self { algorithm, key, expires: jwk.exp }))
     }
 }
 
 impl SigningKeys {
-    /// Reads a private ring: a JWK Set whose first key signs, or a single JWK.
+    /// Reads a private ring: a JWK Set, the newest key first, or a single JWK. The set may be empty, as
+    /// it is before the first rotation.
     ///
     /// # Errors
     /// [`RingError`] names the key that can't be used and says why.
     pub fn parse(text: &str) -> Result<Self, RingError> {
         let mut keys: Vec<SigningKey> = Vec::new();
-        for_each_key(text, |jwk| {
-            let key = SigningKey::load(jwk)?;
+        for (index, jwk) in jwk::read(text)?.into_iter().enumerate() {
+            let refused = refused(index, &jwk);
+            let key = SigningKey::load(jwk).map_err(&refused)?;
             if keys.iter().any(|other| other.id == key.id) {
-                return Err(KeyProblem::Repeated);
+                return Err(refused(KeyProblem::Repeated));
             }
             keys.push(key);
-            Ok(())
-        })?;
+        }
         Ok(Self { keys })
     }
 
-    /// Makes a ring of one new key, its `kid` random. `None` where the cryptographic library fails.
+    /// Makes a ring of one new key that signs from `now` on, its `kid` random. `None` where the
+    /// cryptographic library fails.
     #[must_use]
-    pub fn generate(algorithm: Algorithm, rng: &mut impl CryptoRng) -> Option<Self> {
-        let mut jwk = Jwk {
-            kid: Some(crate::session::random_identifier(rng)),
-            alg: Some(algorithm.name().to_owned()),
-            usage: Some("sig".to_owned()),
-            ..Jwk::default()
-        };
-        match algorithm {
-            Algorithm::Hs256 => {
-                let mut secret = Zeroizing::new([0; HS256_BYTES]);
-                rng.fill_bytes(secret.as_mut_slice());
-                "oct".clone_into(&mut jwk.kty);
-                jwk.k = Some(Zeroizing::new(URL_SAFE_NO_PAD.encode(secret.as_slice())));
-            }
-            Algorithm::Es256 => {
-                // aws-lc draws from its own generator, which the system's randomness seeds.
-                let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).ok()?;
-                let private = pair.private_key().as_be_bytes().ok()?;
-                let (x, y) = pair.public_key().as_ref().strip_prefix(&[0x04])?.split_at_checked(P256_BYTES)?;
-                "EC".clone_into(&mut jwk.kty);
-                jwk.crv = Some("P-256".to_owned());
-                jwk.x = Some(URL_SAFE_NO_PAD.encode(x));
-                jwk.y = Some(URL_SAFE_NO_PAD.encode(y));
-                jwk.d = Some(Zeroizing::new(URL_SAFE_NO_PAD.encode(private.as_ref())));
-            }
-        }
-        Some(Self { keys: vec![SigningKey::load(jwk).ok()?] })
+    pub fn generate(algorithm: Algorithm, now: Timestamp, rng: &mut impl CryptoRng) -> Option<Self> {
+        Some(Self { keys: vec![SigningKey::generate(algorithm, now, now, rng)?] })
     }
 
-    /// The key that signs: the first of the ring.
+    /// Makes the ring that follows this one: a new key, and behind it the keys that tokens in use may
+    /// still need. Left out are keys whose end has come, and those that `dropped` names by their `kid`;
+    /// a key that has no end yet gets `verifies_until`.
+    ///
+    /// The new key signs from `signs_from` on, or from the moment before it at which no kept key signs.
+    /// `None` where the cryptographic library fails.
     #[must_use]
-    pub fn signing(&self) -> &SigningKey {
-        // `parse` refuses an empty set and `generate` makes one key.
-        &self.keys[0]
+    pub fn rotated(
+        &self,
+        algorithm: Algorithm,
+        now: Timestamp,
+        signs_from: Timestamp,
+        verifies_until: Timestamp,
+        dropped: &dyn Fn(&str) -> bool,
+        rng: &mut impl CryptoRng,
+    ) -> Option<Self> {
+        let kept: Vec<SigningKey> = self
+            .keys
+            .iter()
+            .filter(|key| !key.is_over(now) && !dropped(&key.id))
+            .map(|key| key.retired(verifies_until))
+            .collect();
+        let signs_from = first_gap(&kept, now, signs_from);
+        let mut keys = vec![SigningKey::generate(algorithm, now, signs_from, rng)?];
+        keys.extend(kept);
+        Some(Self { keys })
+    }
+
+    /// The key that signs now: the newest whose time has come and whose end has not.
+    #[must_use]
+    pub fn signing(&self, now: Timestamp) -> Option<&SigningKey> {
+        self.keys.iter().find(|key| key.can_sign(now))
+    }
+
+    /// The newest key, whether or not its time has come.
+    #[must_use]
+    pub fn newest(&self) -> Option<&SigningKey> {
+        self.keys.first()
+    }
+
+    /// All keys, the newest first.
+    pub fn keys(&self) -> impl Iterator<Item = &SigningKey> {
+        self.keys.iter()
     }
 
     /// The ring as a JWK Set, with all private members.
     #[must_use]
     pub fn to_private_jwks(&self) -> Zeroizing<String> {
-        to_jwks(self.keys.iter().map(|key| &key.jwk).collect())
+        jwk::write(self.keys.iter().map(|key| &key.jwk))
     }
 
     /// What a verifier needs of this ring, as a JWK Set: the public halves, and the secrets of HS256.
     #[must_use]
     pub fn to_verifying_jwks(&self) -> Zeroizing<String> {
         let halves: Vec<Jwk> = self.keys.iter().map(|key| key.jwk.for_verifier()).collect();
-        to_jwks(halves.iter().collect())
+        jwk::write(halves.iter())
     }
+}
+
+/// The first moment from `now` on at which none of the keys signs, but `latest` if that comes before.
+fn first_gap(keys: &[SigningKey], now: Timestamp, latest: Timestamp) -> Timestamp {
+    let mut moment = now;
+    while moment < latest {
+        match keys.iter().find(|key| key.can_sign(moment)) {
+            Some(key) => moment = key.verifies_until().unwrap_or(latest),
+            None => return moment,
+        }
+    }
+    latest.max(now)
 }
 
 impl VerifyingKeys {
@@ -310,115 +408,80 @@ impl VerifyingKeys {
     /// # Errors
     /// [`RingError`] names the key that can't be used and says why.
     pub fn parse(text: &str) -> Result<Self, RingError> {
-        let mut by_id = HashMap::new();
-        for_each_key(text, |jwk| {
-            let (id, key) = VerifyingKey::load(&jwk)?;
-            if by_id.insert(id, key).is_some() { Err(KeyProblem::Repeated) } else { Ok(()) }
-        })?;
-        Ok(Self { by_id })
+        let jwks = jwk::read(text)?;
+        if jwks.is_empty() {
+            return Err(RingError::Empty);
+        }
+        let mut ring = Self::default();
+        for (index, jwk) in jwks.iter().enumerate() {
+            VerifyingKey::load(jwk).and_then(|(id, key)| ring.add(id, key)).map_err(refused(index, jwk))?;
+        }
+        Ok(ring)
     }
 
-    /// The key of exactly this `kid`.
+    /// Adds a public key, to be found until `expires` or its own `exp`, whichever comes first. What this
+    /// takes is public: it refuses secrets of HS256, and never replaces a key.
+    ///
+    /// # Errors
+    /// [`RingError`] says why the key can't be used.
+    pub fn insert(&mut self, jwk_json: &str, expires: Option<Timestamp>) -> Result<(), RingError> {
+        let jwk = jwk::read_one(jwk_json)?;
+        VerifyingKey::load(&jwk)
+            .and_then(|(id, mut key)| {
+                if key.algorithm == Algorithm::Hs256 {
+                    return Err(KeyProblem::Private);
+                }
+                key.expires = [key.expires, expires].into_iter().flatten().min();
+                self.add(id, key)
+            })
+            .map_err(refused(0, &jwk))
+    }
+
+    /// Adds the HS256 keys of a private ring, whose public keys come another way, except those that
+    /// `dropped` names by their `kid`. Where a `kid` is there already, the private ring's is the one to
+    /// believe.
+    pub fn insert_secrets(&mut self, ring: &SigningKeys, dropped: impl Fn(&str) -> bool) {
+        for key in ring.keys().filter(|key| key.algorithm == Algorithm::Hs256 && !dropped(&key.id)) {
+            // What a signing ring has loaded, loads: `for_verifier` leaves out `key_ops`.
+            if let Ok((id, secret)) = VerifyingKey::load(&key.jwk.for_verifier()) {
+                self.by_id.insert(id, secret);
+            }
+        }
+    }
+
+    /// The key of exactly this `kid`, unless its end has come.
     #[must_use]
-    pub fn find(&self, id: &str) -> Option<&VerifyingKey> {
-        self.by_id.get(id)
-    }
-}
-
-impl Jwk {
-    /// Checks what keys of all types have in common, and gives `kid` and algorithm.
-    fn identify(&self, operation: &str) -> Result<(String, Algorithm), KeyProblem> {
-        let id = self.kid.as_deref().ok_or(KeyProblem::KeyId)?;
-        if !(1..=KEY_ID_BYTES).contains(&id.len()) || !id.bytes().all(|byte| (0x20..0x7F).contains(&byte)) {
-            return Err(KeyProblem::KeyId);
-        }
-        let algorithm: Algorithm =
-            self.alg.as_deref().and_then(|name| name.parse().ok()).ok_or(KeyProblem::Algorithm)?;
-        let fits = match algorithm {
-            Algorithm::Es256 => self.kty == "EC",
-            Algorithm::Hs256 => self.kty == "oct",
-        };
-        if !fits {
-            return Err(KeyProblem::Type);
-        }
-        if self.usage.as_deref().is_some_and(|usage| usage != "sig") {
-            return Err(KeyProblem::Use);
-        }
-        if self.key_ops.as_ref().is_some_and(|operations| !operations.iter().any(|one| one == operation)) {
-            return Err(KeyProblem::Operations);
-        }
-        Ok((id.to_owned(), algorithm))
+    pub fn find(&self, id: &str, now: Timestamp) -> Option<&VerifyingKey> {
+        self.by_id.get(id).filter(|key| key.expires.is_none_or(|end| now < end))
     }
 
-    fn secret(&self) -> Result<Zeroizing<Vec<u8>>, KeyProblem> {
-        let text = self.k.as_deref().ok_or(KeyProblem::Material)?;
-        let secret = Zeroizing::new(URL_SAFE_NO_PAD.decode(text).map_err(|_| KeyProblem::Material)?);
-        if secret.len() < HS256_BYTES { Err(KeyProblem::ShortSecret) } else { Ok(secret) }
+    /// Whether there is no key at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
     }
 
-    /// The public point, uncompressed (SEC 1 section 2.3.3), checked to be on the curve.
-    fn p256_point(&self) -> Result<Vec<u8>, KeyProblem> {
-        if self.crv.as_deref() != Some("P-256") {
-            return Err(KeyProblem::Curve);
-        }
-        let coordinate = |member: &Option<String>| decode::<P256_BYTES>(member.as_deref().ok_or(KeyProblem::Material)?);
-        let (x, y) = (coordinate(&self.x)?, coordinate(&self.y)?);
-        let point = [&[0x04][..], x.as_slice(), y.as_slice()].concat();
-        ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &point).map_err(|_| KeyProblem::Curve)?;
-        Ok(point)
+    /// How many keys there are, those whose end has come among them.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_id.len()
     }
 
-    fn for_verifier(&self) -> Self {
-        Self {
-            kty: self.kty.clone(),
-            kid: self.kid.clone(),
-            alg: self.alg.clone(),
-            usage: Some("sig".to_owned()),
-            key_ops: None,
-            crv: self.crv.clone(),
-            x: self.x.clone(),
-            y: self.y.clone(),
-            d: None,
-            k: self.k.clone(),
+    fn add(&mut self, id: String, key: VerifyingKey) -> Result<(), KeyProblem> {
+        match self.by_id.entry(id) {
+            Entry::Occupied(_) => Err(KeyProblem::Repeated),
+            Entry::Vacant(place) => {
+                place.insert(key);
+                Ok(())
+            }
         }
     }
 }
 
-/// Exactly `N` bytes of base64url without padding.
-fn decode<const N: usize>(text: &str) -> Result<Zeroizing<[u8; N]>, KeyProblem> {
-    let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(text).map_err(|_| KeyProblem::Material)?);
-    bytes.as_slice().try_into().map(Zeroizing::new).map_err(|_| KeyProblem::Material)
-}
-
-fn for_each_key(text: &str, mut load: impl FnMut(Jwk) -> Result<(), KeyProblem>) -> Result<(), RingError> {
-    /// A set has this member; whether its value is one is for the second reading to say.
-    #[derive(Deserialize)]
-    struct Probe {
-        keys: Option<serde::de::IgnoredAny>,
-    }
-    // Only where the reader stopped: its own text may quote the value that it stopped at.
-    let form = |error: serde_json::Error| RingError::Form { line: error.line(), column: error.column() };
-    let keys = match serde_json::from_str::<Probe>(text).map_err(form)?.keys {
-        Some(_) => serde_json::from_str::<JwkSet>(text).map_err(form)?.keys,
-        None => vec![serde_json::from_str::<Jwk>(text).map_err(form)?],
-    };
-    if keys.is_empty() {
-        return Err(RingError::Empty);
-    }
-    for (index, jwk) in keys.into_iter().enumerate() {
-        let kid = jwk.kid.clone().unwrap_or_default();
-        load(jwk).map_err(|problem| RingError::Key { position: index + 1, kid, problem })?;
-    }
-    Ok(())
-}
-
-fn to_jwks(keys: Vec<&Jwk>) -> Zeroizing<String> {
-    #[derive(Serialize)]
-    struct Borrowed<'a> {
-        keys: Vec<&'a Jwk>,
-    }
-    // Strings and lists of strings always have a JSON form.
-    Zeroizing::new(serde_json::to_string(&Borrowed { keys }).unwrap_or_default())
+/// Names the key that has the problem.
+fn refused(index: usize, jwk: &Jwk) -> impl Fn(KeyProblem) -> RingError + use<> {
+    let kid = jwk.kid.clone().unwrap_or_default();
+    move |problem| RingError::Key { position: index + 1, kid: kid.clone(), problem }
 }
 
 impl fmt::Debug for SigningKey {
@@ -442,171 +505,5 @@ impl fmt::Debug for SigningKeys {
 impl fmt::Debug for VerifyingKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(&self.by_id).finish()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use rand::{rand_core::UnwrapErr, rngs::SysRng};
-    use serde_json::{Value, json};
-
-    fn ring(algorithm: Algorithm) -> SigningKeys {
-        SigningKeys::generate(algorithm, &mut UnwrapErr(SysRng)).unwrap()
-    }
-
-    /// A sound private key of the algorithm, to be damaged by the test.
-    fn jwk(algorithm: Algorithm) -> Value {
-        let set: Value = serde_json::from_str(&ring(algorithm).to_private_jwks()).unwrap();
-        set["keys"][0].clone()
-    }
-
-    fn with(mut jwk: Value, member: &str, value: Value) -> Value {
-        match value {
-            Value::Null => jwk.as_object_mut().unwrap().remove(member),
-            value => jwk.as_object_mut().unwrap().insert(member.to_owned(), value),
-        };
-        jwk
-    }
-
-    fn signing_problem(jwk: &Value) -> KeyProblem {
-        match SigningKeys::parse(&jwk.to_string()) {
-            Err(RingError::Key { problem, .. }) => problem,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn verifying_problem(jwk: &Value) -> KeyProblem {
-        match VerifyingKeys::parse(&jwk.to_string()) {
-            Err(RingError::Key { problem, .. }) => problem,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_generated_ring_reads_back_for_signing_and_for_verifying() {
-        for algorithm in [Algorithm::Es256, Algorithm::Hs256] {
-            let ring = ring(algorithm);
-            let again = SigningKeys::parse(&ring.to_private_jwks()).unwrap();
-            assert_eq!(again.signing().id(), ring.signing().id());
-            assert_eq!(again.signing().algorithm(), algorithm);
-            let verifying = VerifyingKeys::parse(&ring.to_verifying_jwks()).unwrap();
-            assert_eq!(verifying.find(ring.signing().id()).unwrap().algorithm(), algorithm);
-            assert!(verifying.find("another").is_none());
-        }
-    }
-
-    #[test]
-    fn a_verifier_gets_no_private_half() {
-        let jwks: Value = serde_json::from_str(&ring(Algorithm::Es256).to_verifying_jwks()).unwrap();
-        assert!(jwks["keys"][0].get("d").is_none());
-        assert_eq!(verifying_problem(&jwk(Algorithm::Es256)), KeyProblem::Private);
-    }
-
-    #[test]
-    fn the_first_key_signs_and_a_single_jwk_is_a_ring() {
-        let (one, two) = (jwk(Algorithm::Es256), jwk(Algorithm::Hs256));
-        let ring = SigningKeys::parse(&json!({ "keys": [one, two] }).to_string()).unwrap();
-        assert_eq!(ring.signing().id(), one["kid"]);
-        assert_eq!(SigningKeys::parse(&two.to_string()).unwrap().signing().id(), two["kid"]);
-    }
-
-    #[test]
-    fn reads_what_the_template_generates() {
-        // SecretStringTemplate with a GenerateStringKey of 64 characters.
-        let text = r#"{"kty":"oct","alg":"HS256","use":"sig","kid":"a",
-            "k":"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ab"}"#;
-        SigningKeys::parse(text).unwrap();
-        VerifyingKeys::parse(text).unwrap();
-    }
-
-    #[test]
-    fn refuses_what_is_no_ring() {
-        for text in ["", "null", "[]", "{", "\"abc\"", r#"{"keys":{}}"#, r#"{"keys":[1]}"#, r#"{"kty":"oct","k":1}"#] {
-            assert!(matches!(SigningKeys::parse(text), Err(RingError::Form { .. })), "{text}");
-            assert!(matches!(VerifyingKeys::parse(text), Err(RingError::Form { .. })), "{text}");
-        }
-        assert_eq!(SigningKeys::parse(r#"{"keys":[]}"#).unwrap_err(), RingError::Empty);
-        assert_eq!(VerifyingKeys::parse(r#"{"keys":[]}"#).unwrap_err(), RingError::Empty);
-    }
-
-    #[test]
-    fn refuses_keys_that_do_not_say_what_they_are_for() {
-        for algorithm in [Algorithm::Es256, Algorithm::Hs256] {
-            let good = jwk(algorithm);
-            for (member, value, problem) in [
-                ("kid", Value::Null, KeyProblem::KeyId),
-                ("kid", json!(""), KeyProblem::KeyId),
-                ("kid", json!("a\u{0}"), KeyProblem::KeyId),
-                ("kid", json!("k".repeat(129)), KeyProblem::KeyId),
-                ("alg", Value::Null, KeyProblem::Algorithm),
-                ("alg", json!("none"), KeyProblem::Algorithm),
-                ("alg", json!("es256"), KeyProblem::Algorithm),
-                ("kty", json!("RSA"), KeyProblem::Type),
-                ("use", json!("enc"), KeyProblem::Use),
-                ("key_ops", json!([]), KeyProblem::Operations),
-                ("key_ops", json!(["encrypt"]), KeyProblem::Operations),
-            ] {
-                let bad = with(good.clone(), member, value);
-                assert_eq!(signing_problem(&bad), problem, "{member}");
-                assert_eq!(verifying_problem(&bad), problem, "{member}");
-            }
-            assert_eq!(verifying_problem(&with(good, "key_ops", json!(["sign"]))), KeyProblem::Operations);
-        }
-    }
-
-    #[test]
-    fn refuses_an_algorithm_of_another_type_of_key() {
-        assert_eq!(signing_problem(&with(jwk(Algorithm::Es256), "alg", json!("HS256"))), KeyProblem::Type);
-        assert_eq!(signing_problem(&with(jwk(Algorithm::Hs256), "alg", json!("ES256"))), KeyProblem::Type);
-    }
-
-    #[test]
-    fn refuses_weak_or_damaged_secrets() {
-        let good = jwk(Algorithm::Hs256);
-        for (value, problem) in [
-            (Value::Null, KeyProblem::Material),
-            (json!("not base64!"), KeyProblem::Material),
-            (json!(""), KeyProblem::ShortSecret),
-            (json!(URL_SAFE_NO_PAD.encode([7; 31])), KeyProblem::ShortSecret),
-        ] {
-            let bad = with(good.clone(), "k", value);
-            assert_eq!(signing_problem(&bad), problem);
-            assert_eq!(verifying_problem(&bad), problem);
-        }
-    }
-
-    #[test]
-    fn refuses_points_off_the_curve_and_halves_that_do_not_match() {
-        let (good, other) = (jwk(Algorithm::Es256), jwk(Algorithm::Es256));
-        assert_eq!(signing_problem(&with(good.clone(), "crv", json!("P-384"))), KeyProblem::Curve);
-        assert_eq!(signing_problem(&with(good.clone(), "x", other["x"].clone())), KeyProblem::Curve);
-        assert_eq!(signing_problem(&with(good.clone(), "y", json!("AA"))), KeyProblem::Material);
-        assert_eq!(signing_problem(&with(good.clone(), "d", other["d"].clone())), KeyProblem::Mismatch);
-        assert_eq!(signing_problem(&with(good.clone(), "d", Value::Null)), KeyProblem::Public);
-        let public = with(good, "d", Value::Null);
-        assert_eq!(verifying_problem(&with(public, "x", other["x"].clone())), KeyProblem::Curve);
-    }
-
-    #[test]
-    fn refuses_one_kid_for_two_keys_and_names_it() {
-        let secret = jwk(Algorithm::Hs256);
-        let set = json!({ "keys": [secret, secret] }).to_string();
-        for error in [SigningKeys::parse(&set).unwrap_err(), VerifyingKeys::parse(&set).unwrap_err()] {
-            let RingError::Key { position: 2, kid, problem: KeyProblem::Repeated } = error else { panic!("{error}") };
-            assert_eq!(kid, secret["kid"]);
-        }
-    }
-
-    #[test]
-    fn neither_keys_nor_errors_print_private_members() {
-        let secret = jwk(Algorithm::Hs256);
-        let k = secret["k"].as_str().unwrap();
-        assert!(!format!("{:?}", SigningKeys::parse(&secret.to_string()).unwrap()).contains(k));
-        assert!(!format!("{:?}", VerifyingKeys::parse(&secret.to_string()).unwrap()).contains(k));
-        let bad = with(secret.clone(), "use", json!("enc"));
-        assert!(!format!("{:?}", SigningKeys::parse(&bad.to_string()).unwrap_err()).contains(k));
-        let form = json!({ "kty": { "k": k } }).to_string();
-        assert!(!format!("{:?}", SigningKeys::parse(&form).unwrap_err()).contains(k));
     }
 }

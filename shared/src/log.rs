@@ -4,7 +4,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// The crates whose events are ours.
-const OURS: [&str; 5] = ["shared", "login", "authorizer", "protected", "discovery"];
+const OURS: [&str; 6] = ["shared", "login", "authorizer", "protected", "discovery", "rotate_keys"];
 
 /// Starts the log. `level` is for our own events; libraries only get through with warnings, because
 /// what they write at lower levels may hold requests and answers.

@@ -5,7 +5,7 @@
 //! any `typ` and `crit`, and takes the time from the system. What it leaves to others stands below,
 //! every rule with a name in [`Refusal`].
 
-use std::{fmt, time::Duration};
+use std::{fmt, str::FromStr, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::crypto;
@@ -34,6 +34,32 @@ const LEEWAY: Duration = Duration::from_secs(5);
 const TYPE: &str = "at+jwt";
 /// The same as a whole media type; RFC 9068 section 4 has both accepted.
 const MEDIA_TYPE: &str = "application/at+jwt";
+
+/// How long an access token is valid: 60 seconds to a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetime(Duration);
+
+/// The text is no lifetime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be a whole number of seconds from 60 to 86400")]
+pub struct InvalidLifetime;
+
+impl FromStr for Lifetime {
+    type Err = InvalidLifetime;
+
+    fn from_str(text: &str) -> Result<Self, InvalidLifetime> {
+        match text.parse() {
+            Ok(seconds @ 60..=86400) => Ok(Self(Duration::from_secs(seconds))),
+            _ => Err(InvalidLifetime),
+        }
+    }
+}
+
+impl From<Lifetime> for Duration {
+    fn from(lifetime: Lifetime) -> Self {
+        lifetime.0
+    }
+}
 
 /// A signed access token. It can't be printed by accident.
 pub struct AccessToken(Zeroizing<String>);
@@ -239,7 +265,7 @@ pub fn verify(
     if header.typ != TYPE && header.typ != MEDIA_TYPE {
         return Err(Refusal::Type);
     }
-    let key = keys.find(&header.kid).ok_or(Refusal::UnknownKey)?;
+    let key = keys.find(&header.kid, now).ok_or(Refusal::UnknownKey)?;
     if header.alg != key.algorithm().name() {
         return Err(Refusal::Algorithm);
     }
@@ -286,7 +312,7 @@ fn decode<T: DeserializeOwned>(part: &str, otherwise: Refusal) -> Result<T, Refu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::{Algorithm, SigningKeys};
+    use crate::key::{self, Algorithm, SigningKeys};
     use proptest::prelude::*;
     use rand::{rand_core::UnwrapErr, rngs::SysRng};
     use serde_json::{Value, json};
@@ -301,21 +327,21 @@ mod tests {
     }
 
     fn rings(algorithm: Algorithm) -> Rings {
-        let signing = SigningKeys::generate(algorithm, &mut UnwrapErr(SysRng)).unwrap();
+        let signing = key::tests::ring(algorithm, NOW);
         let verifying = VerifyingKeys::parse(&signing.to_verifying_jwks()).unwrap();
         Rings { signing, verifying }
     }
 
     impl Rings {
         fn header(&self) -> Value {
-            let key = self.signing.signing();
+            let key = self.signing.signing(NOW).unwrap();
             json!({ "alg": key.algorithm().name(), "kid": key.id(), "typ": "at+jwt" })
         }
 
         /// Signs any header and payload with the ring's key, whatever they say.
         fn sign(&self, header: &str, payload: &str) -> String {
             let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
-            let key = self.signing.signing();
+            let key = self.signing.signing(NOW).unwrap();
             let signature = crypto::sign(message.as_bytes(), key.in_library(), key.algorithm().in_library()).unwrap();
             format!("{message}.{signature}")
         }
@@ -360,12 +386,12 @@ mod tests {
             session: &SessionId::parse("AAAAAAAAAAAAAAAAAAAAAA").unwrap(),
             lifetime: Duration::from_mins(30),
         };
-        issue(&grant, rings.signing.signing(), NOW, &mut UnwrapErr(SysRng)).unwrap()
+        issue(&grant, rings.signing.signing(NOW).unwrap(), NOW, &mut UnwrapErr(SysRng)).unwrap()
     }
 
     #[test]
     fn an_issued_token_verifies_with_what_was_granted() {
-        for algorithm in [Algorithm::Es256, Algorithm::Hs256] {
+        for algorithm in Algorithm::ALL {
             let rings = rings(algorithm);
             let verified = rings.verify(issued(&rings).expose()).unwrap();
             assert_eq!(verified.subject.as_str(), "JohnDoe");
@@ -413,7 +439,7 @@ mod tests {
         }
         let repeated = rings.header().to_string().replacen('{', r#"{"alg":"none","#, 1);
         assert_eq!(rings.verify(&rings.sign(&repeated, &claims().to_string())), Err(Refusal::Header));
-        let array = json!(["HS256", rings.signing.signing().id(), "at+jwt"]).to_string();
+        let array = json!(["HS256", rings.signing.signing(NOW).unwrap().id(), "at+jwt"]).to_string();
         assert_eq!(rings.verify(&rings.sign(&array, &claims().to_string())), Err(Refusal::Header));
     }
 
@@ -427,9 +453,9 @@ mod tests {
 
     #[test]
     fn takes_the_algorithm_from_the_key() {
-        for algorithm in [Algorithm::Es256, Algorithm::Hs256] {
+        for algorithm in Algorithm::ALL {
             let rings = rings(algorithm);
-            for alg in ["none", "None", "NONE", "", "HS256", "ES256", "RS256", "HS512", "es256", "HS256 "] {
+            for alg in ["none", "None", "NONE", "", "HS256", "ES256", "RS256", "EdDSA", "HS512", "es256", "HS256 "] {
                 if alg != algorithm.name() {
                     let refusal = rings.verify_header(&with(rings.header(), "alg", json!(alg)));
                     assert_eq!(refusal, Err(Refusal::Algorithm), "{alg}");
@@ -442,7 +468,7 @@ mod tests {
     fn finds_the_key_by_kid_and_by_nothing_else() {
         let (rings, stranger) = (rings(Algorithm::Es256), self::rings(Algorithm::Es256));
         assert_eq!(stranger.verify(issued(&rings).expose()), Err(Refusal::UnknownKey));
-        let kid = rings.signing.signing().id();
+        let kid = rings.signing.signing(NOW).unwrap().id();
         for wrong in [format!("{kid} "), format!("{kid}\0"), kid.to_uppercase() + "x", "../../dev/null".to_owned()] {
             let refusal = rings.verify_header(&with(rings.header(), "kid", json!(wrong)));
             assert_eq!(refusal, Err(Refusal::UnknownKey), "{wrong}");
@@ -455,14 +481,30 @@ mod tests {
     }
 
     #[test]
+    fn a_key_whose_end_has_come_is_none() {
+        let signing = key::tests::ring(Algorithm::Es256, NOW);
+        for (end, refused) in [(NOW.0 + 1, false), (NOW.0, true), (NOW.0 - 1, true)] {
+            let mut verifying = VerifyingKeys::default();
+            let jwk = signing.newest().unwrap().public_jwk().unwrap();
+            verifying.insert(&jwk, Some(Timestamp(end))).unwrap();
+            let rings = Rings { signing: SigningKeys::parse(&signing.to_private_jwks()).unwrap(), verifying };
+            let refusal = rings.verify(issued(&rings).expose()).err();
+            assert_eq!(refusal, refused.then_some(Refusal::UnknownKey), "{end}");
+        }
+    }
+
+    #[test]
     fn the_public_key_is_no_secret_for_hs256() {
-        let rings = rings(Algorithm::Es256);
-        let public = rings.signing.to_verifying_jwks();
-        let header = with(rings.header(), "alg", json!("HS256")).to_string();
-        let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims().to_string()));
-        let key = jsonwebtoken::EncodingKey::from_secret(public.as_bytes());
-        let signature = crypto::sign(message.as_bytes(), &key, jsonwebtoken::Algorithm::HS256).unwrap();
-        assert_eq!(rings.verify(&format!("{message}.{signature}")), Err(Refusal::Algorithm));
+        for algorithm in [Algorithm::Es256, Algorithm::EdDsa, Algorithm::Rs256] {
+            let rings = rings(algorithm);
+            let public = rings.signing.to_verifying_jwks();
+            let header = with(rings.header(), "alg", json!("HS256")).to_string();
+            let message =
+                format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims().to_string()));
+            let key = jsonwebtoken::EncodingKey::from_secret(public.as_bytes());
+            let signature = crypto::sign(message.as_bytes(), &key, jsonwebtoken::Algorithm::HS256).unwrap();
+            assert_eq!(rings.verify(&format!("{message}.{signature}")), Err(Refusal::Algorithm));
+        }
     }
 
     #[test]

@@ -7,13 +7,16 @@ use std::{
 
 use shared::{password::Password, user::Status};
 
-use crate::api::{Api, PASSWORD, functions};
+use crate::{
+    api::{Api, PASSWORD, Ring, Setup, functions},
+    token::header,
+};
 
 /// Runs the tool with these arguments and this standard input.
 fn admin(api: &Api, arguments: &[&str], input: &str) -> Output {
     let mut child = Command::new(&functions()["admin"])
         .args(arguments)
-        .args(["--local", "--endpoint", api.stack.store_url()])
+        .args(["--local", "--endpoint", api.stack.store_url(), "--secrets-endpoint", api.stack.secrets_url()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -87,4 +90,31 @@ async fn without_a_table_or_a_store_it_says_what_to_do() {
     let api = Api::start().await;
     api.stack.stop_store().await;
     assert_refused(&admin(&api, &["user", "list"], ""), "the table could not be reached");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_listed_rotated_and_retired() {
+    let refresh = |function: &'static str| (function, "KEY_REFRESH", "1".to_owned());
+    let environment = vec![refresh("login"), refresh("authorizer")];
+    let api = Api::with(Setup { ring: Ring::Rotated, environment, ..Setup::default() }).await;
+    let rotated = admin(&api, &["keys", "rotate"], "");
+    assert!(rotated.status.success(), "{}", text(&rotated.stderr));
+    let leaked = api.token().await;
+    let kid = header(&leaked)["kid"].as_str().unwrap().to_owned();
+    let list = || text(&admin(&api, &["keys", "list"], "").stdout);
+    let row = |list: &str, kid: &str| {
+        let line =
+            list.lines().find(|line| line.starts_with(kid)).unwrap_or_else(|| panic!("{kid}: {list}")).to_owned();
+        line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(row(&list(), &kid)[1], "ES256");
+    assert_eq!(row(&list(), &kid)[3..], ["verifies"]);
+
+    assert_refused(&admin(&api, &["keys", "retire", "unknown"], ""), "no key unknown is published");
+    let retired = admin(&api, &["keys", "retire", &kid], "");
+    assert!(retired.status.success(), "{}", text(&retired.stderr));
+    assert_eq!(row(&list(), &kid)[3..], ["retired"]);
+    api.until(async || api.protected(&format!("Bearer {leaked}")).await.status == 401).await;
+    api.until(async || header(&api.token().await)["kid"] != kid.as_str()).await;
+    assert_eq!(api.protected(&format!("Bearer {}", api.token().await)).await.status, 200);
 }

@@ -5,11 +5,11 @@ use std::{
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
     sync::{Mutex, OnceLock},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use local::{Functions, Invocation, LogSink, Options, Stack, StoreLocation};
+use local::{Functions, Invocation, LogSink, Options, SecretsLocation, Stack, StoreLocation};
 use reqwest::{Method, header::HeaderMap};
 use serde_json::Value;
 use shared::{
@@ -51,8 +51,18 @@ pub struct Api {
     secrets: Mutex<Vec<String>>,
 }
 
+/// Where the functions have their keys from.
+#[derive(PartialEq, Eq)]
+pub enum Ring {
+    /// From a setting, `Api::keys`.
+    Inline,
+    /// From the secret and the table, where rotation puts them.
+    Rotated,
+}
+
 /// How a test's stack differs from the usual one.
 pub struct Setup {
+    pub ring: Ring,
     pub algorithm: Algorithm,
     /// The password and the scopes of the user `johndoe`.
     pub johndoe: (&'static str, &'static str),
@@ -63,6 +73,7 @@ pub struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         Self {
+            ring: Ring::Inline,
             algorithm: Algorithm::Es256,
             johndoe: (PASSWORD, "read write"),
             parameters: Vec::new(),
@@ -124,16 +135,14 @@ impl Api {
     }
 
     pub async fn with(setup: Setup) -> Self {
-        let keys = SigningKeys::generate(setup.algorithm, &mut UnwrapErr(SysRng)).unwrap();
+        let keys = SigningKeys::generate(setup.algorithm, now(), &mut UnwrapErr(SysRng)).unwrap();
         let mut environment: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-        for (function, name, value) in [
-            ("login", "SIGNING_KEYS", keys.to_private_jwks().to_string()),
-            ("login", "BCRYPT_COST", "4".to_owned()),
-            ("authorizer", "VERIFYING_KEYS", keys.to_verifying_jwks().to_string()),
-        ]
-        .into_iter()
-        .chain(setup.environment)
-        {
+        let mut variables = vec![("login", "BCRYPT_COST", "4".to_owned())];
+        if setup.ring == Ring::Inline {
+            variables.push(("login", "SIGNING_KEYS", keys.to_private_jwks().to_string()));
+            variables.push(("authorizer", "VERIFYING_KEYS", keys.to_verifying_jwks().to_string()));
+        }
+        for (function, name, value) in variables.into_iter().chain(setup.environment) {
             environment.entry(function.to_owned()).or_default().insert(name.to_owned(), value);
         }
         let log = LogSink::memory();
@@ -144,6 +153,8 @@ impl Api {
             port: 0,
             store: StoreLocation::Memory,
             store_port: 0,
+            secrets: SecretsLocation::Memory,
+            secrets_port: 0,
             parameters: setup.parameters.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
             environment,
             functions: Functions::At(functions()),
@@ -219,6 +230,15 @@ impl Api {
             }
         }
         self.send(Method::POST, "/login", &[("Content-Type", FORM)], form(fields)).await
+    }
+
+    /// Waits until something is so, which has to happen by itself within some seconds.
+    pub async fn until(&self, condition: impl AsyncFn() -> bool) {
+        let begin = Instant::now();
+        while !condition().await {
+            assert!(begin.elapsed() < Duration::from_secs(20), "it didn't happen: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     pub async fn token(&self) -> String {

@@ -18,7 +18,7 @@ use crate::api::{AUDIENCE, Api, Setup, now};
 
 const ARN: &str = "arn:aws:execute-api:eu-west-1:123456789012:abc123/prod/GET/protected";
 
-fn rest(headers: &Value) -> Value {
+pub fn rest(headers: &Value) -> Value {
     let lists: serde_json::Map<String, Value> =
         headers.as_object().unwrap().iter().map(|(name, value)| (name.clone(), json!([value]))).collect();
     json!({
@@ -49,7 +49,7 @@ fn minted(api: &Api, keys: &SigningKeys, issued: Timestamp) -> String {
         session: &SessionId::generate(&mut rng),
         lifetime: Duration::from_mins(30),
     };
-    api.issued(&token::issue(&grant, keys.signing(), issued, &mut rng).unwrap())
+    api.issued(&token::issue(&grant, keys.newest().unwrap(), issued, &mut rng).unwrap())
 }
 
 fn bearer(token: &str) -> Value {
@@ -129,7 +129,7 @@ async fn a_token_is_valid_from_its_issue_until_it_expires() {
 #[tokio::test]
 async fn a_token_of_another_ring_issuer_or_audience_is_refused() {
     let api = Api::start().await;
-    let stranger = SigningKeys::generate(Algorithm::Es256, &mut UnwrapErr(SysRng)).unwrap();
+    let stranger = SigningKeys::generate(Algorithm::Es256, now(), &mut UnwrapErr(SysRng)).unwrap();
     assert_refused(&api, &minted(&api, &stranger, now()), "another ring").await;
 
     let other = Api::with(Setup {
@@ -167,7 +167,7 @@ async fn rules_that_jsonwebtoken_leaves_out_hold_in_the_real_function() {
         api.keep_secret(&token);
         token
     };
-    let header = json!({ "alg": "HS256", "kid": api.keys.signing().id(), "typ": "at+jwt" });
+    let header = json!({ "alg": "HS256", "kid": api.keys.newest().unwrap().id(), "typ": "at+jwt" });
     let claims = json!({
         "iss": api.stack.url(), "sub": "johndoe", "aud": AUDIENCE, "exp": now().0 + 60, "iat": now().0,
         "sid": "AAAAAAAAAAAAAAAAAAAAAA",

@@ -13,10 +13,18 @@ fn nowhere() -> String {
     format!("http://{}", listener.local_addr().unwrap())
 }
 
-/// Settings that make a function read its keys from a Secrets Manager that isn't there.
-fn without_keys(function: &'static str, setting: &'static str) -> Vec<(&'static str, &'static str, String)> {
+/// Makes login read its keys from a Secrets Manager that isn't there.
+fn login_without_keys() -> Setup {
     let arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:keys-AbCdEf".to_owned();
-    vec![(function, setting, arn), (function, "AWS_ENDPOINT_URL_SECRETS_MANAGER", nowhere())]
+    let environment = vec![("login", "SIGNING_KEYS", arn), ("login", "AWS_ENDPOINT_URL_SECRETS_MANAGER", nowhere())];
+    Setup { environment, ..Setup::default() }
+}
+
+/// Makes the authorizer read its keys from a table that isn't there.
+fn authorizer_without_keys() -> Setup {
+    let environment =
+        vec![("authorizer", "VERIFYING_KEYS", String::new()), ("authorizer", "AWS_ENDPOINT_URL_DYNAMODB", nowhere())];
+    Setup { environment, ..Setup::default() }
 }
 
 #[tokio::test]
@@ -56,7 +64,7 @@ async fn a_token_stays_valid_while_the_store_is_down() {
 
 #[tokio::test]
 async fn login_without_keys_answers_503_to_everyone() {
-    let api = Api::with(Setup { environment: without_keys("login", "SIGNING_KEYS"), ..Setup::default() }).await;
+    let api = Api::with(login_without_keys()).await;
     for (username, password) in [("johndoe", PASSWORD), ("johndoe", "wrong password"), ("nobody", PASSWORD)] {
         let answer = api.login(&[("username", username), ("password", password)]).await;
         answer.error(503, "temporarily_unavailable");
@@ -66,7 +74,7 @@ async fn login_without_keys_answers_503_to_everyone() {
 
 #[tokio::test]
 async fn the_authorizer_without_keys_is_an_outage_with_and_without_a_token() {
-    let api = Api::with(Setup { environment: without_keys("authorizer", "VERIFYING_KEYS"), ..Setup::default() }).await;
+    let api = Api::with(authorizer_without_keys()).await;
     let bearer = format!("Bearer {}", api.token().await);
     for authorization in [bearer.as_str(), "Bearer x", ""] {
         let answer = api.protected(authorization).await;

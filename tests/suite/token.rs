@@ -12,6 +12,10 @@ fn part(token: &str, index: usize) -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
 }
 
+pub fn header(token: &str) -> Value {
+    part(token, 0)
+}
+
 pub fn claims(token: &str) -> Value {
     part(token, 1)
 }
@@ -23,7 +27,7 @@ async fn has_the_shape_of_rfc_9068() {
     let token =
         api.login(&[("username", "johndoe"), ("password", PASSWORD), ("client_id", "web")]).await.access_token();
     let after = now().0;
-    assert_eq!(part(&token, 0), json!({ "alg": "ES256", "kid": api.keys.signing().id(), "typ": "at+jwt" }));
+    assert_eq!(part(&token, 0), json!({ "alg": "ES256", "kid": api.keys.newest().unwrap().id(), "typ": "at+jwt" }));
     let claims = claims(&token);
     let issued_at = claims["iat"].as_u64().unwrap();
     assert!((before..=after).contains(&issued_at));

@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use shared::{
     issuer::Issuer,
     key::VerifyingKeys,
-    key_source::{KeySource, KeysUnavailable},
+    key_source::{KeySource, KeysUnavailable, VerifyingRing},
     log::causes,
     time::Clock,
     token::{self, Refusal, Verified},
@@ -32,7 +32,7 @@ use crate::{
 /// The authorizer, with all that it needs.
 pub struct Authorizer {
     /// The keys that tokens are verified with.
-    pub keys: KeySource<VerifyingKeys>,
+    pub keys: KeySource<VerifyingRing>,
     /// The only issuer that is accepted.
     pub issuer: Issuer,
     /// The only audience that is accepted.
@@ -116,9 +116,20 @@ impl Authorizer {
         let (domain, stage) = event.domain_and_stage();
         let issuer = self.issuer.for_request(domain, stage).ok_or(Outage::Issuer)?;
         // Before the credential: with no keys the answer is an outage to everyone.
-        let keys = self.keys.ring().await?;
-        Ok(bearer(event).map_err(Denial::from).and_then(|token| {
-            token::verify(token, keys, &issuer, &self.audience, (self.clock)()).map_err(Denial::from)
-        }))
+        let keys = self.keys.keys().await?;
+        let token = match bearer(event) {
+            Ok(token) => token,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let verify = |keys: &VerifyingKeys| token::verify(token, keys, &issuer, &self.audience, (self.clock)());
+        let outcome = match verify(&keys) {
+            // It may be a key that was published since.
+            Err(Refusal::UnknownKey) => match self.keys.look_again().await? {
+                Some(keys) => verify(&keys),
+                None => Err(Refusal::UnknownKey),
+            },
+            outcome => outcome,
+        };
+        Ok(outcome.map_err(Denial::from))
     }
 }

@@ -6,9 +6,10 @@ use authorizer::Authorizer;
 use lambda_runtime::service_fn;
 use shared::{
     BoxError, aws,
-    key_source::KeySource,
+    key_source::{KeySource, SigningRing, VerifyingRing},
     log::{self, causes},
     settings::Settings,
+    store::Store,
     time::Timestamp,
 };
 use tracing::warn;
@@ -19,16 +20,24 @@ async fn main() -> Result<(), BoxError> {
     let settings = Settings(|name: &str| std::env::var(name).ok());
     log::start(settings.required("LOG_LEVEL")?);
     let sdk = aws::sdk_config().await?;
-    let keys = KeySource::verifying(settings.required("VERIFYING_KEYS")?, &sdk);
+    let clock = || Timestamp::from(SystemTime::now());
+    let ring = match settings.optional::<String>("VERIFYING_KEYS")? {
+        Some(ring) => VerifyingRing::Inline(ring.into()),
+        None => VerifyingRing::Published {
+            store: Store::new(&sdk, settings.required::<String>("TABLE_NAME")?),
+            secrets: settings.optional("SIGNING_KEYS")?.map(|setting| SigningRing::new(setting, &sdk)),
+        },
+    };
+    let keys = KeySource::new(ring, settings.optional("KEY_REFRESH")?.unwrap_or_default(), clock);
     // Lambda gives full speed to the start; a failure is tried again by the first request.
-    if let Err(error) = keys.ring().await {
+    if let Err(error) = keys.keys().await {
         warn!(cause = causes(&error), "no verifying keys yet");
     }
     let authorizer = Authorizer {
         keys,
         issuer: settings.optional("ISSUER")?.unwrap_or_default(),
         audience: settings.required("AUDIENCE")?,
-        clock: || Timestamp::from(SystemTime::now()),
+        clock,
     };
     lambda_runtime::run(service_fn(|event| authorizer.handle(event))).await
 }

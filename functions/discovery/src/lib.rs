@@ -1,18 +1,120 @@
-//! `GET /`: what this API is and which routes it has; and the answers to preflight requests of all routes.
+//! What others may know of this API: its routes, its public keys (RFC 7517) and its metadata (RFC 8414); and
+//! the answers to preflight requests of all routes.
 
 use lambda_http::{
-    Body, Request, Response,
-    http::{Method, StatusCode},
+    Body, Request, RequestExt, Response,
+    http::{HeaderValue, Method, StatusCode, header},
 };
-use serde_json::json;
-use shared::http::{self, Cors};
+use serde::Serialize;
+use serde_json::{json, value::RawValue};
+use shared::{
+    http::{self, Cors, ErrorResponse},
+    issuer::Issuer,
+    key::Algorithm,
+    key_source::{KeySource, KeysUnavailable, PublishedKeys},
+    log::causes,
+    scope::Scopes,
+    store::KeyRow,
+};
+use tracing::error;
 
-/// Answers one request.
-#[must_use]
-pub fn handle(request: &Request) -> Response<Body> {
-    if request.method() == Method::OPTIONS {
-        return Cors::preflight();
+/// How long others may keep the key set and the metadata: half as long as a key is published before it signs.
+const PUBLIC: HeaderValue = HeaderValue::from_static("public, max-age=300");
+
+/// The public face, with all that it needs.
+pub struct Discovery {
+    /// The published keys.
+    pub keys: KeySource<PublishedKeys>,
+    /// Who issues the tokens; all addresses in the metadata begin with it.
+    pub issuer: Issuer,
+    /// What the next token is signed with.
+    pub algorithm: Algorithm,
+    /// The scopes that the metadata names.
+    pub scopes: Scopes,
+}
+
+impl Discovery {
+    /// Answers one request.
+    pub async fn handle(&self, request: Request) -> Response<Body> {
+        if request.method() == Method::OPTIONS {
+            return Cors::preflight();
+        }
+        // By its end: a custom domain may put something of its own in front of the path.
+        let path = request.raw_http_path();
+        let answer = if path.ends_with("/.well-known/jwks.json") {
+            self.key_set().await
+        } else if path.ends_with("/.well-known/oauth-authorization-server") {
+            self.metadata(&request).await
+        } else {
+            return welcome();
+        };
+        answer.unwrap_or_else(|cause| {
+            error!(request_id = http::request_id(&request), outcome = "unavailable", cause = causes(&cause));
+            ErrorResponse::unavailable().into()
+        })
     }
+
+    /// The public halves of all keys that verify now, the newest first. With HS256 there is none.
+    async fn key_set(&self) -> Result<Response<Body>, KeysUnavailable> {
+        let rows = self.keys.keys().await?;
+        let keys: Vec<&RawValue> = rows.iter().filter_map(public_half).collect();
+        Ok(public(&json!({ "keys": keys })))
+    }
+
+    async fn metadata(&self, request: &Request) -> Result<Response<Body>, KeysUnavailable> {
+        let (domain, stage) = http::domain_and_stage(request);
+        let Some(issuer) = self.issuer.for_request(domain, stage) else {
+            error!(request_id = http::request_id(request), "ISSUER is not set, and the request doesn't say its domain");
+            return Ok(ErrorResponse::unavailable().into());
+        };
+        let rows = self.keys.keys().await?;
+        let mut algorithms = vec![self.algorithm];
+        for algorithm in rows.iter().filter_map(KeyRow::algorithm) {
+            if !algorithms.contains(&algorithm) {
+                algorithms.push(algorithm);
+            }
+        }
+        let scopes: Vec<&str> = self.scopes.iter().collect();
+        Ok(public(&Metadata {
+            token_endpoint: format!("{issuer}/login"),
+            jwks_uri: format!("{issuer}/.well-known/jwks.json"),
+            issuer: &issuer,
+            scopes_supported: scopes,
+            response_types_supported: [],
+            grant_types_supported: ["password"],
+            token_endpoint_auth_methods_supported: ["none"],
+            access_token_signing_alg_values_supported: algorithms.into_iter().map(Algorithm::name).collect(),
+        }))
+    }
+}
+
+/// RFC 8414 section 2, and one member that it lets an implementation add: the algorithms of access tokens.
+#[derive(Serialize)]
+struct Metadata<'a> {
+    issuer: &'a str,
+    token_endpoint: String,
+    jwks_uri: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    scopes_supported: Vec<&'a str>,
+    /// Required, and empty: there is no authorization endpoint.
+    response_types_supported: [&'a str; 0],
+    grant_types_supported: [&'a str; 1],
+    token_endpoint_auth_methods_supported: [&'a str; 1],
+    access_token_signing_alg_values_supported: Vec<&'a str>,
+}
+
+fn public_half(row: &KeyRow) -> Option<&RawValue> {
+    row.jwk.as_deref().and_then(|jwk| serde_json::from_str(jwk).ok())
+}
+
+fn public(body: &impl Serialize) -> Response<Body> {
+    let mut response = http::json(StatusCode::OK, body);
+    response.headers_mut().insert(header::CACHE_CONTROL, PUBLIC);
+    response
+}
+
+fn welcome() -> Response<Body> {
+    let route = |method, path, description| json!({ "method": method, "path": path, "description": description });
     http::json(
         StatusCode::OK,
         &json!({
@@ -23,11 +125,9 @@ pub fn handle(request: &Request) -> Response<Body> {
                 route("GET", "/", "This page"),
                 route("POST", "/login", "Takes username and password, as a form or as JSON; gives an access token"),
                 route("GET", "/protected", "Greets the holder of an access token"),
+                route("GET", "/.well-known/jwks.json", "The public keys that access tokens are verified with"),
+                route("GET", "/.well-known/oauth-authorization-server", "What OAuth clients need to know of this API"),
             ],
         }),
     )
-}
-
-fn route(method: &str, path: &str, description: &str) -> serde_json::Value {
-    json!({ "method": method, "path": path, "description": description })
 }

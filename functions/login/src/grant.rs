@@ -5,6 +5,7 @@ use rand::CryptoRng;
 use shared::{
     BoxError,
     http::{self, ErrorResponse},
+    key_source::KeysUnavailable,
     log::causes,
     password::PasswordHash,
     scope::Scopes,
@@ -98,7 +99,13 @@ impl<R: CryptoRng + Clone + Send + 'static> Login<R> {
             .issuer
             .for_request(domain, stage)
             .ok_or_else(|| unavailable("ISSUER is not set, and the request doesn't say its domain"))?;
-        let keys = self.keys.ring().await.map_err(unavailable)?;
+        let now = (self.clock)();
+        let mut keys = self.keys.keys().await.map_err(unavailable)?;
+        if keys.signing(now).is_none() {
+            // Before the first rotation the ring is empty.
+            keys = self.keys.look_again().await.map_err(unavailable)?.unwrap_or(keys);
+        }
+        let key = keys.signing(now).ok_or(KeysUnavailable::None).map_err(unavailable)?;
 
         let user = self.authenticate(&asked).await?;
         let scopes = match asked.scopes {
@@ -117,7 +124,7 @@ impl<R: CryptoRng + Clone + Send + 'static> Login<R> {
             session: &session,
             lifetime: self.lifetime.into(),
         };
-        let token = token::issue(&grant, keys.signing(), (self.clock)(), &mut rng).map_err(unavailable)?;
+        let token = token::issue(&grant, key, (self.clock)(), &mut rng).map_err(unavailable)?;
         Ok(SignedIn { username: user.username, session, scopes, token })
     }
 

@@ -16,22 +16,21 @@ use serde::Serialize;
 use shared::{
     http::{self, ErrorResponse},
     issuer::Issuer,
-    key::SigningKeys,
-    key_source::KeySource,
+    key_source::{KeySource, SigningRing},
     log::causes,
     password::{Cost, PasswordHash},
     store::Store,
     time::Clock,
+    token::Lifetime,
 };
 use tracing::{error, info};
 
 pub use crate::grant::{LoginError, Rejection};
-pub use crate::request::Lifetime;
 
 /// The token endpoint, with all that it needs.
 pub struct Login<R> {
     store: Store,
-    keys: KeySource<SigningKeys>,
+    keys: KeySource<SigningRing>,
     issuer: Issuer,
     audience: String,
     lifetime: Lifetime,
@@ -57,7 +56,7 @@ impl<R: CryptoRng + Clone + Send + 'static> Login<R> {
     #[expect(clippy::too_many_arguments, reason = "each is one setting or client that main made")]
     pub fn new(
         store: Store,
-        keys: KeySource<SigningKeys>,
+        keys: KeySource<SigningRing>,
         issuer: Issuer,
         audience: String,
         lifetime: Lifetime,

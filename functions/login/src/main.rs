@@ -6,7 +6,7 @@ use login::Login;
 use rand::{rand_core::UnwrapErr, rngs::SysRng};
 use shared::{
     BoxError, aws, http,
-    key_source::KeySource,
+    key_source::{KeySource, SigningRing},
     log::{self, causes},
     settings::Settings,
     store::Store,
@@ -20,9 +20,11 @@ async fn main() -> Result<(), BoxError> {
     let settings = Settings(|name: &str| std::env::var(name).ok());
     log::start(settings.required("LOG_LEVEL")?);
     let sdk = aws::sdk_config().await?;
-    let keys = KeySource::signing(settings.required("SIGNING_KEYS")?, &sdk);
+    let clock = || Timestamp::from(SystemTime::now());
+    let ring = SigningRing::new(settings.required("SIGNING_KEYS")?, &sdk);
+    let keys = KeySource::new(ring, settings.optional("KEY_REFRESH")?.unwrap_or_default(), clock);
     // Lambda gives full speed to the start; a failure is tried again by the first request.
-    if let Err(error) = keys.ring().await {
+    if let Err(error) = keys.keys().await {
         warn!(cause = causes(&error), "no signing keys yet");
     }
     let login = Login::new(
@@ -32,7 +34,7 @@ async fn main() -> Result<(), BoxError> {
         settings.required("AUDIENCE")?,
         settings.required("ACCESS_TOKEN_LIFETIME")?,
         settings.required("BCRYPT_COST")?,
-        || Timestamp::from(SystemTime::now()),
+        clock,
         UnwrapErr(SysRng),
     );
     http::run(settings.optional("CORS_ORIGINS")?.unwrap_or_default(), |request| login.handle(request)).await

@@ -1,7 +1,5 @@
 //! What a client asks the token endpoint for.
 
-use std::{str::FromStr, time::Duration};
-
 use lambda_http::{Request, http::StatusCode};
 use shared::{fields::Fields, http::ErrorResponse, password::Password, scope::Scopes, username::Username};
 
@@ -9,32 +7,6 @@ use shared::{fields::Fields, http::ErrorResponse, password::Password, scope::Sco
 const FIRST_PARTY: &str = "gatehouse";
 /// The longest `client_id`, in bytes: it has to fit into a token of 4 KiB.
 const CLIENT_ID_BYTES: usize = 128;
-
-/// How long an access token is valid: 60 seconds to a day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lifetime(Duration);
-
-/// The text is no lifetime.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be a whole number of seconds from 60 to 86400")]
-pub struct InvalidLifetime;
-
-impl FromStr for Lifetime {
-    type Err = InvalidLifetime;
-
-    fn from_str(text: &str) -> Result<Self, InvalidLifetime> {
-        match text.parse() {
-            Ok(seconds @ 60..=86400) => Ok(Self(Duration::from_secs(seconds))),
-            _ => Err(InvalidLifetime),
-        }
-    }
-}
-
-impl From<Lifetime> for Duration {
-    fn from(lifetime: Lifetime) -> Self {
-        lifetime.0
-    }
-}
 
 /// A request of the grant `password` (RFC 6749 section 4.3.2).
 pub(crate) struct PasswordRequest {

@@ -1,4 +1,4 @@
-//! Manages the users of a deployed stack, or of the one on the laptop.
+//! Manages the users and keys of a deployed stack, or of the one on the laptop.
 
 mod stack;
 
@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use rand::{rand_core::UnwrapErr, rngs::SysRng};
 use shared::{
     BoxError,
+    key::Algorithm,
     log::causes,
     password::{Cost, NewPassword, PasswordHash},
     scope::Scopes,
@@ -22,9 +23,9 @@ use shared::{
 };
 use zeroize::Zeroizing;
 
-/// Manages the users of a Gatehouse stack.
+/// Manages the users and keys of a Gatehouse stack.
 ///
-/// It works on the table itself, with the AWS credentials of your environment (profile, SSO or variables),
+/// It works on the table and the secret themselves, with the AWS credentials of your environment (profile, SSO or variables),
 /// or with --local on the stack that `cargo run` serves.
 #[derive(Parser)]
 #[command(name = "admin", version)]
@@ -44,9 +45,15 @@ pub(crate) struct Target {
     /// Work on the laptop's stack, which has to be running
     #[arg(long, global = true)]
     local: bool,
+    /// The secret of the signing keys, as the stack's output `SigningSecretArn` says; to rotate or retire keys
+    #[arg(long, global = true, value_name = "ARN")]
+    secret: Option<String>,
     /// Where the laptop's store is, if not at its usual address
-    #[arg(long, global = true, value_name = "URL", requires = "local", default_value = stack::LOCAL_STORE)]
+    #[arg(long, global = true, value_name = "URL", default_value = stack::LOCAL_STORE)]
     endpoint: String,
+    /// Where the laptop's secrets are, if not at their usual address
+    #[arg(long, global = true, value_name = "URL", default_value = stack::LOCAL_SECRETS)]
+    secrets_endpoint: String,
 }
 
 #[derive(Subcommand)]
@@ -54,6 +61,25 @@ enum Command {
     /// Add, list and disable users
     #[command(subcommand)]
     User(UserCommand),
+    /// List, rotate and retire the keys that sign tokens
+    #[command(subcommand)]
+    Keys(KeysCommand),
+}
+
+#[derive(Subcommand)]
+enum KeysCommand {
+    /// List the published keys, the newest first; HS256 keys are never published
+    List,
+    /// Have a new key made now; the older ones verify until the tokens that they signed have expired
+    Rotate,
+    /// Retire a leaked key: nothing that it has signed is valid any more, and a new key takes its place
+    Retire {
+        /// The key's `kid`
+        id: String,
+        /// The key is one of HS256, which has no row to find it by
+        #[arg(long)]
+        unpublished: bool,
+    },
 }
 
 #[derive(Subcommand)]
@@ -90,15 +116,31 @@ async fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<(), BoxError> {
-    let Command::User(command) = cli.command;
     let store = stack::store(&cli.target).await?;
+    match cli.command {
+        Command::User(command) => users(&store, command).await,
+        Command::Keys(KeysCommand::List) => list_keys(&store).await,
+        Command::Keys(KeysCommand::Rotate) => rotate(&cli.target).await,
+        Command::Keys(KeysCommand::Retire { id, unpublished }) => {
+            if !unpublished && !store.keys().await?.iter().any(|key| key.id == id) {
+                return Err(format!("no key {id} is published; for one of HS256 add --unpublished").into());
+            }
+            // The other way round, a failure in between would leave the leaked key valid.
+            store.retire_key(&id, now()).await?;
+            say(format_args!("{id} is retired: verifiers refuse it as soon as they read the keys anew"))?;
+            rotate(&cli.target).await
+        }
+    }
+}
+
+async fn users(store: &Store, command: UserCommand) -> Result<(), BoxError> {
     match command {
         UserCommand::Add { name, scopes, cost } => {
             let scopes: Vec<String> = scopes.iter().map(ToString::to_string).collect();
             let scopes = Scopes::parse(&scopes.join(" ")).map_err(|problem| format!("--scope {problem}"))?;
-            add(&store, name, scopes, cost).await
+            add(store, name, scopes, cost).await
         }
-        UserCommand::List => list(&store).await,
+        UserCommand::List => list(store).await,
         UserCommand::Disable { name } => {
             if !store.set_status(&name, Status::Disabled, now()).await? {
                 return Err(format!("there is no user {name}").into());
@@ -106,6 +148,29 @@ async fn run(cli: Cli) -> Result<(), BoxError> {
             say(format_args!("{name} is disabled"))
         }
     }
+}
+
+async fn rotate(target: &Target) -> Result<(), BoxError> {
+    let (secrets, secret) = stack::secret(target).await?;
+    secrets.rotate_secret().secret_id(secret).send().await?;
+    say(format_args!("a rotation has begun: a new key is made and published, and signs in some minutes"))
+}
+
+async fn list_keys(store: &Store) -> Result<(), BoxError> {
+    let (mut keys, now) = (store.keys().await?, now());
+    keys.sort_by_key(|key| std::cmp::Reverse(key.created));
+    say(format_args!("{:<24} {:<6} {:<10} STATE", "KID", "ALG", "PUBLISHED"))?;
+    for key in keys {
+        let algorithm = key.algorithm().map_or("-", Algorithm::name);
+        let state = match key.expires {
+            _ if key.retired => "retired".to_owned(),
+            None => "verifies".to_owned(),
+            Some(expires) if expires <= now => "expired".to_owned(),
+            Some(expires) => format!("verifies until {}", expires.0),
+        };
+        say(format_args!("{:<24} {algorithm:<6} {:<10} {state}", key.id, key.created.0))?;
+    }
+    Ok(())
 }
 
 async fn add(store: &Store, name: Username, scopes: Scopes, cost: Cost) -> Result<(), BoxError> {

@@ -63,13 +63,20 @@ pub(crate) struct Call {
     pub(crate) payload: Bytes,
 }
 
+impl Call {
+    /// A call that nobody else has made before.
+    pub(crate) fn new(payload: Bytes) -> Self {
+        Self { request_id: crate::random_uuid(), trace_id: crate::random_trace_id(), payload }
+    }
+}
+
 /// A function with its instances.
 pub(crate) struct Function {
     /// The binary's name, which its log lines carry.
     binary: String,
     arn: String,
     executable: PathBuf,
-    environment: BTreeMap<String, OsString>,
+    environment: Mutex<Environment>,
     timeout: Duration,
     log: LogSink,
     /// The one that was used last is at the end.
@@ -80,8 +87,17 @@ pub(crate) struct Function {
     stopping: watch::Sender<bool>,
 }
 
+/// What new instances are started with.
+struct Environment {
+    variables: BTreeMap<String, OsString>,
+    /// Counts the changes, so that instances of before are known.
+    version: u64,
+}
+
 struct Instance {
     process: Child,
+    /// Of the environment that it was started with.
+    version: u64,
     runtime_api: RuntimeApi,
     _place: OwnedSemaphorePermit,
 }
@@ -111,7 +127,7 @@ impl Function {
             binary,
             arn: spec.arn.clone(),
             executable,
-            environment,
+            environment: Mutex::new(Environment { variables: environment, version: 0 }),
             timeout: spec.timeout,
             log,
             idle: Mutex::default(),
@@ -119,6 +135,11 @@ impl Function {
             concurrency: spec.concurrency,
             stopping: watch::Sender::new(false),
         }
+    }
+
+    /// The function's ARN.
+    pub(crate) fn arn(&self) -> &str {
+        &self.arn
     }
 
     /// Calls the function. As on Lambda, the call runs to its end even if the caller stops waiting.
@@ -130,6 +151,19 @@ impl Function {
         tokio::spawn(async move { function.run(call).await })
             .await
             .unwrap_or_else(|error| Invocation::Crashed(error.to_string()))
+    }
+
+    /// Sets a variable, as a deployment would: calls that come later go to new instances.
+    pub(crate) async fn set_variable(&self, name: &str, value: &str) {
+        {
+            let mut environment = self.environment();
+            environment.variables.insert(name.to_owned(), value.into());
+            environment.version += 1;
+        }
+        let idle = std::mem::take(&mut *self.idle());
+        for instance in idle {
+            instance.kill().await;
+        }
     }
 
     /// Ends every instance, and the calls that they are handling. Returns at once.
@@ -189,6 +223,10 @@ impl Function {
         }
     }
 
+    fn environment(&self) -> std::sync::MutexGuard<'_, Environment> {
+        self.environment.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Instance>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -204,9 +242,10 @@ impl Function {
     }
 
     async fn keep(&self, instance: Instance) {
+        let version = self.environment().version;
         {
             let mut idle = self.idle();
-            if !*self.stopping.borrow() {
+            if !*self.stopping.borrow() && instance.version == version {
                 idle.push(instance);
                 return;
             }
@@ -228,9 +267,13 @@ impl Function {
 
     async fn spawn(&self, place: OwnedSemaphorePermit) -> std::io::Result<Instance> {
         let runtime_api = RuntimeApi::start(self.arn.clone(), self.timeout).await?;
+        let (variables, version) = {
+            let environment = self.environment();
+            (environment.variables.clone(), environment.version)
+        };
         let mut process = Command::new(&self.executable)
             .env_clear()
-            .envs(&self.environment)
+            .envs(variables)
             .env("AWS_LAMBDA_RUNTIME_API", runtime_api.address().to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -243,7 +286,7 @@ impl Function {
         if let Some(stderr) = process.stderr.take() {
             self.log.copy(&self.binary, stderr);
         }
-        Ok(Instance { process, runtime_api, _place: place })
+        Ok(Instance { process, version, runtime_api, _place: place })
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::template::TemplateError;
+use crate::vault::Arns;
 
 /// The account that every ARN names, the one that AWS's own examples use.
 pub(crate) const ACCOUNT: &str = "123456789012";
@@ -21,6 +22,7 @@ pub(crate) const API_ID: &str = "local";
 /// What names in a template stand for.
 pub(crate) struct Scope<'a> {
     sections: &'a Value,
+    arns: &'a Arns,
     parameters: BTreeMap<String, Value>,
 }
 
@@ -88,7 +90,11 @@ impl<'a> Scope<'a> {
     ///
     /// # Errors
     /// An override that the template has no parameter for, or that the parameter doesn't allow.
-    pub(crate) fn new(sections: &'a Value, overrides: &BTreeMap<String, String>) -> Result<Self, TemplateError> {
+    pub(crate) fn new(
+        sections: &'a Value,
+        overrides: &BTreeMap<String, String>,
+        arns: &'a Arns,
+    ) -> Result<Self, TemplateError> {
         let none = Map::new();
         let declared = sections["Parameters"].as_object().unwrap_or(&none);
         if let Some(unknown) = overrides.keys().find(|name| !declared.contains_key(*name)) {
@@ -113,7 +119,7 @@ impl<'a> Scope<'a> {
                 if is_list { value.split(',').map(str::trim).collect::<Vec<_>>().into() } else { Value::String(value) };
             parameters.insert(name.clone(), value);
         }
-        Ok(Self { sections, parameters })
+        Ok(Self { sections, arns, parameters })
     }
 
     /// The value of a string parameter; `None` where the template has no such parameter, or where
@@ -338,7 +344,7 @@ impl<'a> Scope<'a> {
         let resource = match kind {
             "AWS::Serverless::Function" => format!("lambda:{REGION}:{ACCOUNT}:function:{id}"),
             "AWS::DynamoDB::Table" => format!("dynamodb:{REGION}:{ACCOUNT}:table/{id}"),
-            "AWS::SecretsManager::Secret" => format!("secretsmanager:{REGION}:{ACCOUNT}:secret:{id}"),
+            "AWS::SecretsManager::Secret" => return Ok(self.arns.of(&id)),
             _ => {
                 let service = kind.split("::").nth(1).unwrap_or_default().to_lowercase();
                 format!("{service}:{REGION}:{ACCOUNT}:{id}")
@@ -361,6 +367,7 @@ impl<'a> Scope<'a> {
             "AWS::Serverless::Function" => ("FunctionName", format!("{STACK}-{name}")),
             // There is one: tools/admin knows it by this name.
             "AWS::DynamoDB::Table" => ("TableName", STACK.to_owned()),
+            "AWS::SecretsManager::Secret" => ("Name", format!("{STACK}-{}", kebab(name))),
             _ => ("Name", format!("{STACK}-{name}")),
         };
         let given = match &self.sections["Resources"][name]["Properties"][property] {
@@ -369,6 +376,18 @@ impl<'a> Scope<'a> {
         };
         Ok(given.as_ref().and_then(text).unwrap_or(generated))
     }
+}
+
+/// `SigningSecret` as `signing-secret`.
+fn kebab(name: &str) -> String {
+    let mut kebab = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && kebab.ends_with(|before: char| before != '-') {
+            kebab.push('-');
+        }
+        kebab.push(letter.to_ascii_lowercase());
+    }
+    kebab
 }
 
 fn arguments<'v, const N: usize>(name: &str, argument: &'v Value, at: &str) -> Result<&'v [Value; N], TemplateError> {
@@ -406,7 +425,8 @@ Resources:
     fn resolve_with(overrides: &[(&str, &str)], expression: &str) -> Result<Option<Value>, TemplateError> {
         let sections = long_form(serde_yaml_ng::from_str(TEMPLATE).unwrap()).unwrap();
         let overrides = overrides.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let scope = Scope::new(&sections, &overrides)?;
+        let arns = Arns::new("aB3xyZ".to_owned());
+        let scope = Scope::new(&sections, &overrides, &arns)?;
         scope.resolve(&long_form(serde_yaml_ng::from_str(expression).unwrap()).unwrap(), "here")
     }
 
@@ -429,7 +449,7 @@ Resources:
     fn references_name_resources() {
         assert_eq!(resolve("!Ref Table"), "gatehouse");
         assert_eq!(resolve("!Ref Named"), "gatehouse-mine");
-        assert_eq!(resolve("!Ref Keys"), "arn:aws:secretsmanager:us-east-1:123456789012:secret:gatehouse-Keys");
+        assert_eq!(resolve("!Ref Keys"), "arn:aws:secretsmanager:us-east-1:123456789012:secret:gatehouse-keys-aB3xyZ");
         assert_eq!(resolve("!GetAtt Login.Arn"), "arn:aws:lambda:us-east-1:123456789012:function:gatehouse-Login");
     }
 

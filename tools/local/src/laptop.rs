@@ -1,16 +1,14 @@
-//! What a deployed stack gets from its template and its operator: a key ring, and a first user.
+//! What a deployed stack gets from its schedule and its operator: a first key, and a first user.
 
-use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
-use std::path::Path;
-
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use local::Stack;
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
+use serde_json::Value;
 use shared::BoxError;
 use shared::aws::laptop_config;
-use shared::key::{Algorithm, SigningKeys};
+use shared::key::Algorithm;
 use shared::password::{Cost, Password, PasswordHash};
 use shared::scope::Scopes;
 use shared::store::Store;
@@ -25,50 +23,54 @@ const SCOPES: &str = "profile:read profile:write";
 /// The cost that the template has by default, so that the first sign-in need not renew the hash.
 const COST: u8 = 12;
 
-/// The laptop's key ring, kept in `file`; a new one of ES256 where there is none.
+/// Rotates the signing keys, if the template has a schedule for that, where there is no key yet, where
+/// the newest isn't published (the store may be another one than last time) or where it isn't for
+/// `algorithm`.
 ///
 /// # Errors
-/// The file can't be read, written, or used as a key ring.
-pub(crate) fn keys(file: &Path) -> Result<SigningKeys, BoxError> {
-    let named = |error: BoxError| -> BoxError { format!("the key ring {}: {error}", file.display()).into() };
-    match fs::read_to_string(file) {
-        Ok(text) => SigningKeys::parse(&text).map_err(|error| named(error.into())),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let keys = SigningKeys::generate(Algorithm::Es256, &mut UnwrapErr(SysRng)).ok_or("no key could be made")?;
-            write_private(file, &keys.to_private_jwks()).map_err(|error| named(error.into()))?;
-            Ok(keys)
+/// The secret or the store can't be read, or the rotation fails.
+pub(crate) async fn see_to_keys(stack: &Stack, algorithm: Option<&str>, now: Timestamp) -> Result<(), BoxError> {
+    let Some(secret) = stack.secret_arn() else { return Ok(()) };
+    let secrets = Client::new(&laptop_config(stack.secrets_url()).await);
+    let ring = match secrets.get_secret_value().secret_id(secret).send().await {
+        Ok(answer) => answer.secret_string,
+        Err(error) if error.as_service_error().is_some_and(GetSecretValueError::is_resource_not_found_exception) => {
+            None
         }
-        Err(error) => Err(named(error.into())),
-    }
-}
-
-/// Writes a file that only its owner can read.
-fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
-    if let Some(folder) = file.parent() {
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        // The store beside it holds hashes of passwords.
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(folder)?;
-    }
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(file)?.write_all(text.as_bytes())
-}
-
-/// The settings that take the place of the template's secret: each function gets what it needs of the ring.
-#[must_use]
-pub(crate) fn environment(keys: &SigningKeys) -> BTreeMap<String, BTreeMap<String, String>> {
-    let setting = |function: &str, name: &str, value: &str| {
-        (function.to_owned(), BTreeMap::from([(name.to_owned(), value.to_owned())]))
+        Err(error) => return Err(error.into()),
     };
-    BTreeMap::from([
-        setting("login", "SIGNING_KEYS", &keys.to_private_jwks()),
-        setting("authorizer", "VERIFYING_KEYS", &keys.to_verifying_jwks()),
-    ])
+    let is_right = match ring.as_deref().and_then(Key::newest) {
+        Some(key) => algorithm.is_none_or(|algorithm| key.algorithm == algorithm) && key.verifies(stack, now).await?,
+        None => false,
+    };
+    if !is_right {
+        stack.rotate().await?;
+    }
+    Ok(())
+}
+
+/// What there is to know of a key without using it.
+#[derive(Debug, PartialEq, Eq)]
+struct Key {
+    id: String,
+    algorithm: String,
+}
+
+impl Key {
+    /// The newest key of a ring, the first. A ring is a JWK Set or a single JWK.
+    fn newest(ring: &str) -> Option<Self> {
+        let ring: Value = serde_json::from_str(ring).ok()?;
+        let key = if ring["keys"].is_array() { &ring["keys"][0] } else { &ring };
+        Some(Self { id: key["kid"].as_str()?.to_owned(), algorithm: key["alg"].as_str()?.to_owned() })
+    }
+
+    /// Whether what it signs is valid. A key of HS256 isn't published, unless to say that it's retired.
+    async fn verifies(&self, stack: &Stack, now: Timestamp) -> Result<bool, BoxError> {
+        let store = Store::new(&laptop_config(stack.store_url()).await, stack.table_name());
+        let rows = store.keys().await?;
+        let row = rows.iter().find(|row| row.id == self.id);
+        Ok(row.map_or(self.algorithm == Algorithm::Hs256.name(), |row| row.verifies(now)))
+    }
 }
 
 /// Adds the laptop's user, unless there is one of that name.
@@ -88,4 +90,20 @@ pub(crate) async fn add_first_user(stack: &Stack, now: Timestamp) -> Result<(), 
         .add_user(&User { username, password_hash, scopes, status: Status::Active, created: now, updated: now })
         .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_key_of_a_ring_is_its_first() {
+        let key = |id: &str| Some(Key { id: id.to_owned(), algorithm: "ES256".to_owned() });
+        let [a, b] = ["a", "b"].map(|id| format!(r#"{{"kid":"{id}","alg":"ES256"}}"#));
+        assert_eq!(Key::newest(&format!(r#"{{"keys":[{a},{b}]}}"#)), key("a"));
+        assert_eq!(Key::newest(&b), key("b"));
+        for without in ["", "{}", r#"{"keys":[]}"#, "null"] {
+            assert_eq!(Key::newest(without), None, "{without}");
+        }
+    }
 }

@@ -1,8 +1,9 @@
-//! The whole stack on one machine: the API, the functions and the table of a SAM template.
+//! The whole stack on one machine: the API, the functions, the table and the secrets of a SAM template.
 //!
 //! [`Stack::start`] reads `template.yaml`, so that the laptop and AWS can't drift apart: its routes,
 //! authorizer, gateway responses and settings are what is served here. Each function runs as its own
-//! process behind the Lambda Runtime API; the store is an embedded `DynamoDB`.
+//! process behind the Lambda Runtime API; the store is an embedded `DynamoDB`, and the secrets are in a
+//! small stand-in for Secrets Manager, which rotates them when it's told to.
 //!
 //! The gateway is an API Gateway REST API wherever a client or a function can tell. Not emulated:
 //! IAM, throttling, usage plans, WAF, CORS that API Gateway answers by itself, request validation,
@@ -32,21 +33,28 @@ mod gateway;
 mod intrinsics;
 mod logs;
 mod policy;
+mod random_password;
 mod refusal;
 mod routes;
 mod runtime_api;
+mod secrets;
+mod server;
 mod store;
 mod template;
+mod vault;
 
 pub use binaries::{BuildError, build_functions, build_functions_for_tests};
 pub use function::{FunctionError, Invocation};
 pub use logs::LogSink;
+pub use secrets::{RotateError, SecretsError, SecretsLocation};
 pub use store::{StoreError, StoreLocation};
 pub use template::TemplateError;
 
 use function::{Call, Function};
 use gateway::Gateway;
 use routes::Routes;
+use secrets::Secrets;
+use server::Server;
 use store::Store;
 use template::{FunctionSpec, Template};
 
@@ -65,6 +73,10 @@ pub struct Options {
     pub store: StoreLocation,
     /// An embedded store's port; 0 takes any free one.
     pub store_port: u16,
+    /// Where the secrets are.
+    pub secrets: SecretsLocation,
+    /// The secrets' port, on the loopback interface whatever `host` is; 0 takes any free one.
+    pub secrets_port: u16,
     /// Values for the template's parameters, in the place of their defaults.
     pub parameters: BTreeMap<String, String>,
     /// Environment variables for functions, by the name of the binary, over those of the template.
@@ -115,6 +127,9 @@ pub enum StartError {
     /// The store isn't ready.
     #[error("the store isn't ready")]
     Store(#[from] StoreError),
+    /// The secrets aren't ready.
+    #[error("the secrets aren't ready")]
+    Secrets(#[from] SecretsError),
     /// The task that ran cargo was lost.
     #[error("the build was interrupted")]
     Interrupted(#[from] tokio::task::JoinError),
@@ -128,6 +143,9 @@ pub struct Stack {
     functions: Arc<BTreeMap<String, Arc<Function>>>,
     gateway: JoinHandle<()>,
     store: Mutex<Store>,
+    secrets_url: String,
+    secrets: Arc<Secrets>,
+    secrets_server: Mutex<Server>,
 }
 
 impl Stack {
@@ -138,7 +156,8 @@ impl Stack {
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let yaml = std::fs::read_to_string(&options.template)
             .map_err(|source| StartError::Read { path: options.template.clone(), source })?;
-        let template = Template::parse(&yaml, &options.parameters)?;
+        let vault = secrets::open(&options.secrets)?;
+        let template = Template::parse(&yaml, &options.parameters, &vault.arns())?;
         let routes = Routes::new(&template.routes)?;
 
         let address = SocketAddr::new(options.host, options.port);
@@ -147,6 +166,8 @@ impl Stack {
         let address = listener.local_addr().map_err(listen)?;
         let url = format!("http://{}", store::reachable(address));
         let store = Store::start(&options.store, options.host, options.store_port, &template.table).await?;
+        let (secrets_listener, secrets_address) = secrets::listen(options.secrets_port)?;
+        let secrets_url = format!("http://{secrets_address}");
 
         let binaries = match options.functions {
             Functions::At(binaries) => binaries,
@@ -158,16 +179,30 @@ impl Stack {
         let mut functions = BTreeMap::new();
         for (name, spec) in &template.functions {
             let executable = binaries.get(name).ok_or_else(|| StartError::MissingBinary(name.clone()))?;
-            let mut variables = variables(spec, store.url(), &url, template.issuer.is_none());
+            let mut variables = variables(spec, store.url(), &secrets_url, &url, template.issuer.is_none());
             variables.extend(options.environment.get(name).cloned().unwrap_or_default());
             let function = Function::new(name.clone(), executable.clone(), spec, variables, options.log.clone());
             functions.insert(name.clone(), Arc::new(function));
         }
         let functions = Arc::new(functions);
+        let secrets = Arc::new(Secrets::new(vault, &template.secrets, &functions)?);
+        let secrets_server = secrets
+            .serve(secrets_listener)
+            .map_err(|source| SecretsError::Listen { address: secrets_address, source })?;
         let table_name = template.table.name.clone();
         let gateway =
             Gateway::new(template, routes, address.port(), Arc::clone(&functions), options.log).serve(listener);
-        Ok(Self { store_url: store.url().to_owned(), url, table_name, functions, gateway, store: Mutex::new(store) })
+        Ok(Self {
+            url,
+            store_url: store.url().to_owned(),
+            table_name,
+            functions,
+            gateway,
+            store: Mutex::new(store),
+            secrets_url,
+            secrets,
+            secrets_server: Mutex::new(secrets_server),
+        })
     }
 
     /// The gateway's URL, without a slash at its end.
@@ -188,11 +223,41 @@ impl Stack {
         &self.table_name
     }
 
+    /// The endpoint of the Secrets Manager that the functions use.
+    #[must_use]
+    pub fn secrets_url(&self) -> &str {
+        &self.secrets_url
+    }
+
+    /// The ARN of the secret that has a rotation schedule.
+    #[must_use]
+    pub fn secret_arn(&self) -> Option<&str> {
+        self.secrets.rotated()
+    }
+
+    /// Rotates that secret, as `RotateSecret` does, and returns when the four steps have run. A rotation
+    /// that was broken off is taken up.
+    ///
+    /// # Errors
+    /// There is no such secret, or a step fails.
+    pub async fn rotate(&self) -> Result<(), RotateError> {
+        let arn = self.secret_arn().ok_or(RotateError::NoSchedule)?;
+        self.secrets.rotate(arn, &random_uuid()).await?;
+        Ok(())
+    }
+
     /// Calls one function with an event, past the gateway.
     pub async fn invoke(&self, function: &str, event: &[u8]) -> Invocation {
         let Some(function) = self.functions.get(function) else { return Invocation::NotFound };
-        let payload = Bytes::copy_from_slice(event);
-        function.invoke(Call { request_id: random_uuid(), trace_id: random_trace_id(), payload }).await
+        function.invoke(Call::new(Bytes::copy_from_slice(event))).await
+    }
+
+    /// Sets a variable of a function, as a deployment would: calls that come later go to new instances. `false`:
+    /// the template has no such function.
+    pub async fn set_variable(&self, function: &str, name: &str, value: &str) -> bool {
+        let Some(function) = self.functions.get(function) else { return false };
+        function.set_variable(name, value).await;
+        true
     }
 
     /// Takes an embedded store away: connections are cut, new ones refused, until
@@ -209,6 +274,21 @@ impl Stack {
         self.store.lock().await.resume()
     }
 
+    /// Takes the secrets away: connections are cut, new ones refused, until
+    /// [`start_secrets`](Self::start_secrets).
+    pub async fn stop_secrets(&self) {
+        self.secrets_server.lock().await.pause().await;
+    }
+
+    /// Brings the secrets back, on the same port.
+    ///
+    /// # Errors
+    /// Another program has taken the port in the meantime.
+    pub async fn start_secrets(&self) -> Result<(), SecretsError> {
+        let mut server = self.secrets_server.lock().await;
+        server.resume().map_err(|source| SecretsError::Listen { address: server.address(), source })
+    }
+
     /// Ends the gateway and every function, and waits until their processes are gone.
     pub async fn stop(self) {
         self.gateway.abort();
@@ -216,6 +296,7 @@ impl Stack {
             function.stop().await;
         }
         self.stop_store().await;
+        self.stop_secrets().await;
     }
 }
 
@@ -234,11 +315,18 @@ pub fn find_root(start: &Path) -> Option<&Path> {
     start.ancestors().find(|folder| folder.join("template.yaml").is_file())
 }
 
-/// A function's variables with what differs from AWS: the store is ours, and so is the issuer unless
-/// the template's parameter sets one.
-fn variables(spec: &FunctionSpec, store_url: &str, url: &str, is_issuer: bool) -> BTreeMap<String, String> {
+/// A function's variables with what differs from AWS: the store and the secrets are ours, and so is the
+/// issuer unless the template's parameter sets one.
+fn variables(
+    spec: &FunctionSpec,
+    store_url: &str,
+    secrets_url: &str,
+    url: &str,
+    is_issuer: bool,
+) -> BTreeMap<String, String> {
     let local = |name: &str| match name {
         "AWS_ENDPOINT_URL_DYNAMODB" => Some(store_url.to_owned()),
+        "AWS_ENDPOINT_URL_SECRETS_MANAGER" => Some(secrets_url.to_owned()),
         "ISSUER" if is_issuer => Some(url.to_owned()),
         _ => None,
     };

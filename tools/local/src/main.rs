@@ -2,6 +2,7 @@
 
 mod laptop;
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
@@ -10,8 +11,13 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::Parser;
-use local::{Functions, LogSink, Options, Stack, StartError, StoreError, StoreLocation, find_root};
+use local::{
+    Functions, LogSink, Options, SecretsError, SecretsLocation, Stack, StartError, StoreError, StoreLocation, find_root,
+};
 use shared::{BoxError, log::causes, time::Timestamp};
+
+/// The template's parameter that names the algorithm of new keys.
+const ALGORITHM: &str = "SigningAlgorithm";
 
 /// Serves the API of template.yaml on this machine.
 #[derive(Parser)]
@@ -28,12 +34,18 @@ struct Arguments {
     /// Keep the data in memory and forget it at the end
     #[arg(long)]
     memory: bool,
-    /// Where the key ring and the store's file are kept, if not in .local in the project's folder
+    /// Where the files of the secrets and of the store are kept, if not in .local in the project's folder
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
     /// The port of the embedded store
     #[arg(long, default_value_t = 8000)]
     store_port: u16,
+    /// The port of the secrets, which only this machine reaches
+    #[arg(long, default_value_t = 8001)]
+    secrets_port: u16,
+    /// Sign with a key for this algorithm
+    #[arg(long, value_parser = ["ES256", "EdDSA", "RS256", "HS256"])]
+    algorithm: Option<String>,
     /// Set a parameter of the template
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
     parameters: Vec<(String, String)>,
@@ -65,6 +77,7 @@ fn flag_for(error: &(dyn Error + 'static)) -> Option<&'static str> {
     match error.downcast_ref()? {
         StartError::Listen { .. } => Some("--port"),
         StartError::Store(StoreError::Listen { .. }) => Some("--store-port"),
+        StartError::Secrets(SecretsError::Listen { .. }) => Some("--secrets-port"),
         _ => None,
     }
 }
@@ -74,20 +87,31 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let root = find_root(&here).unwrap_or(&workspace).to_owned();
     let data = arguments.data.clone().unwrap_or_else(|| root.join(".local"));
-    let keys = laptop::keys(&data.join("keys.json"))?;
+    let mut parameters: BTreeMap<_, _> = arguments.parameters.iter().cloned().collect();
+    if let Some(algorithm) = &arguments.algorithm {
+        parameters.insert(ALGORITHM.to_owned(), algorithm.clone());
+    }
+    let algorithm = parameters.get(ALGORITHM).cloned();
     let stack = Stack::start(Options {
         template: root.join("template.yaml"),
         host: arguments.host,
         port: arguments.port,
         store: store_location(&arguments, &data),
         store_port: arguments.store_port,
-        parameters: arguments.parameters.into_iter().collect(),
-        environment: laptop::environment(&keys),
+        secrets: if arguments.memory {
+            SecretsLocation::Memory
+        } else {
+            SecretsLocation::File(data.join("secrets.json"))
+        },
+        secrets_port: arguments.secrets_port,
+        parameters,
+        environment: BTreeMap::new(),
         functions: Functions::Build,
         log: LogSink::stderr(),
         root,
     })
     .await?;
+    laptop::see_to_keys(&stack, algorithm.as_deref(), now()).await?;
     laptop::add_first_user(&stack, now()).await?;
     greet(&stack, arguments.host)?;
     asked_to_stop().await?;

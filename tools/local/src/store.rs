@@ -15,17 +15,15 @@ use aws_sdk_dynamodb::types::{
 };
 use aws_smithy_http_client::Builder;
 use dynoxide::Database;
-use tokio::runtime::Runtime;
 
 use crate::intrinsics::REGION;
+use crate::server::Server;
 use crate::template::TableSpec;
 
 /// How often rows whose time is up are deleted. `DynamoDB` takes its time too.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 /// How long a store elsewhere may take to create the table.
 const TABLE_LIMIT: Duration = Duration::from_secs(30);
-/// How long requests under way may take when the store stops.
-const STOP_LIMIT: Duration = Duration::from_secs(2);
 
 /// Where the data is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,14 +70,7 @@ pub enum StoreError {
 /// The store, ready for use.
 pub(crate) struct Store {
     url: String,
-    embedded: Option<Embedded>,
-}
-
-struct Embedded {
-    database: Database,
-    address: SocketAddr,
-    /// The server has a runtime to itself: ending it cuts every connection at once.
-    server: Option<Runtime>,
+    embedded: Option<Server>,
 }
 
 impl Store {
@@ -119,9 +110,11 @@ impl Store {
         port: u16,
     ) -> Result<Self, StoreError> {
         let database = database.map_err(|source| StoreError::Open { path: path.to_owned(), source: source.into() })?;
-        let (server, address) = serve(&database, SocketAddr::new(host, port))?;
-        let url = format!("http://{}", reachable(address));
-        Ok(Self { url, embedded: Some(Embedded { database, address, server: Some(server) }) })
+        let address = SocketAddr::new(host, port);
+        let server = TcpListener::bind(address)
+            .and_then(|listener| Server::start("store", listener, move |listener| serve(listener, database.clone())))
+            .map_err(|source| StoreError::Listen { address, source })?;
+        Ok(Self { url: format!("http://{}", reachable(server.address())), embedded: Some(server) })
     }
 
     /// The endpoint, as seen from this machine.
@@ -131,57 +124,29 @@ impl Store {
 
     /// Stops listening and cuts every connection; the data stays.
     pub(crate) async fn pause(&mut self) {
-        if let Some(server) = self.embedded.as_mut().and_then(|embedded| embedded.server.take()) {
-            // Waiting for its threads may not happen on a thread of this runtime. An error would be a
-            // panic over there, and then the server is gone too.
-            let _ = tokio::task::spawn_blocking(move || server.shutdown_timeout(STOP_LIMIT)).await;
+        if let Some(server) = &mut self.embedded {
+            server.pause().await;
         }
     }
 
     /// Listens again where it did before.
     pub(crate) fn resume(&mut self) -> Result<(), StoreError> {
-        if let Some(embedded) = &mut self.embedded
-            && embedded.server.is_none()
-        {
-            let (server, _) = serve(&embedded.database, embedded.address)?;
-            embedded.server = Some(server);
-        }
-        Ok(())
+        let Some(server) = &mut self.embedded else { return Ok(()) };
+        server.resume().map_err(|source| StoreError::Listen { address: server.address(), source })
     }
 }
 
-impl Drop for Store {
-    fn drop(&mut self) {
-        if let Some(server) = self.embedded.as_mut().and_then(|embedded| embedded.server.take()) {
-            server.shutdown_background();
+async fn serve(listener: tokio::net::TcpListener, database: Database) {
+    let sweeping = async {
+        loop {
+            tokio::time::sleep(SWEEP_INTERVAL).await;
+            let database = database.clone();
+            // What a sweep leaves behind is for the next one.
+            let _ = tokio::task::spawn_blocking(move || database.sweep_ttl()).await;
         }
-    }
-}
-
-fn serve(database: &Database, address: SocketAddr) -> Result<(Runtime, SocketAddr), StoreError> {
-    let start = || {
-        let listener = TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("store").enable_all().build()?;
-        let listener = {
-            let _inside = runtime.enter();
-            tokio::net::TcpListener::from_std(listener)?
-        };
-        runtime.spawn(dynoxide::server::serve_with_shutdown(listener, database.clone(), std::future::pending()));
-        let database = database.clone();
-        runtime.spawn(async move {
-            loop {
-                tokio::time::sleep(SWEEP_INTERVAL).await;
-                let database = database.clone();
-                // What a sweep leaves behind is for the next one.
-                let _ = tokio::task::spawn_blocking(move || database.sweep_ttl()).await;
-            }
-        });
-        Ok((runtime, address))
     };
-    start().map_err(|source| StoreError::Listen { address, source })
+    let serving = dynoxide::server::serve_with_shutdown(listener, database.clone(), std::future::pending());
+    tokio::join!(serving, sweeping);
 }
 
 /// A URL can't name the address that stands for all of a machine's.

@@ -1,5 +1,5 @@
 //! What of a SAM template the local stack serves: the REST API with its routes, authorizers and
-//! gateway responses, the functions behind it, and the table.
+//! gateway responses, the functions behind it, the table and the secrets.
 //!
 //! What it doesn't know how to serve, it refuses by name; what has no effect on a machine of one's
 //! own (roles, alarms, log groups) it doesn't read.
@@ -9,9 +9,11 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::intrinsics::{API_ID, Scope, intrinsic, long_form, text};
+use crate::random_password::Password;
+use crate::vault::Arns;
 
 /// Lambda's own defaults, for a function that sets none.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -49,6 +51,7 @@ pub(crate) struct Template {
     /// By response type, `UNAUTHORIZED` for one.
     pub(crate) gateway_responses: BTreeMap<String, GatewayResponse>,
     pub(crate) table: TableSpec,
+    pub(crate) secrets: Vec<SecretSpec>,
     /// The template's `Issuer` parameter, where it is set.
     pub(crate) issuer: Option<String>,
 }
@@ -119,23 +122,48 @@ pub(crate) struct TableSpec {
     pub(crate) ttl_attribute: Option<String>,
 }
 
+/// An `AWS::SecretsManager::Secret`.
+#[derive(Debug)]
+pub(crate) struct SecretSpec {
+    pub(crate) name: String,
+    pub(crate) arn: String,
+    pub(crate) value: FirstValue,
+    /// The binary of the function that rotates it.
+    pub(crate) rotation: Option<String>,
+}
+
+/// What a secret holds when it's made.
+#[derive(Debug)]
+pub(crate) enum FirstValue {
+    Nothing,
+    /// `SecretString`.
+    Given(String),
+    /// `GenerateSecretString`.
+    Generated {
+        password: Password,
+        /// A JSON object, and the key that the password gets in it.
+        inside: Option<(Map<String, Value>, String)>,
+    },
+}
+
 impl Template {
-    /// Reads a template, `overrides` in the place of its parameters' defaults.
+    /// Reads a template, `overrides` in the place of its parameters' defaults; `arns` knows those of
+    /// secrets.
     ///
     /// # Errors
     /// Names the place and what is wrong there.
-    pub(crate) fn parse(yaml: &str, overrides: &BTreeMap<String, String>) -> Result<Self, TemplateError> {
+    pub(crate) fn parse(yaml: &str, overrides: &BTreeMap<String, String>, arns: &Arns) -> Result<Self, TemplateError> {
         let yaml =
             serde_yaml_ng::from_str(yaml).map_err(|error| TemplateError::new("not a template", error.to_string()))?;
         let sections = long_form(yaml)?;
-        let scope = Scope::new(&sections, overrides)?;
+        let scope = Scope::new(&sections, overrides, arns)?;
         let issuer = scope.parameter("Issuer").filter(|issuer| !issuer.is_empty()).map(str::to_owned);
         Reader { sections: &sections, scope }.read(issuer)
     }
 }
 
 /// What is read of each type of resource. The rest may hold what only AWS can resolve.
-const READ: [(&str, &[&str]); 4] = [
+const READ: [(&str, &[&str]); 6] = [
     (
         "AWS::Serverless::Api",
         &["StageName", "BinaryMediaTypes", "Auth", "GatewayResponses", "Cors", "DefinitionBody", "DefinitionUri"],
@@ -155,6 +183,8 @@ const READ: [(&str, &[&str]); 4] = [
             "LocalSecondaryIndexes",
         ],
     ),
+    ("AWS::SecretsManager::Secret", &["SecretString", "GenerateSecretString"]),
+    ("AWS::SecretsManager::RotationSchedule", &["SecretId", "RotationLambdaARN", "HostedRotationLambda"]),
 ];
 
 struct Reader<'a> {
@@ -206,6 +236,10 @@ impl Place<'_> {
         self.text()?.map(|number| number.parse().map_err(|_| self.wrong("this has to be a number"))).transpose()
     }
 
+    fn flag(&self) -> Result<Option<bool>, TemplateError> {
+        self.text()?.map(|flag| flag.parse().map_err(|_| self.wrong("this has to be true or false"))).transpose()
+    }
+
     fn list(&self) -> Result<Vec<String>, TemplateError> {
         match &*self.value {
             Value::Null => Ok(Vec::new()),
@@ -255,6 +289,7 @@ impl<'a> Reader<'a> {
                 }
             }
         }
+        let secrets = self.secrets(&functions)?;
         Ok(Template {
             stage: api.get("StageName").required()?,
             // SAM writes the slash as `~1`.
@@ -269,6 +304,7 @@ impl<'a> Reader<'a> {
             authorizers,
             gateway_responses: self.gateway_responses(&api)?,
             table: self.table()?,
+            secrets,
             issuer,
         })
     }
@@ -375,6 +411,68 @@ impl<'a> Reader<'a> {
             ttl_attribute: ttl.get("AttributeName").text()?.filter(|_| is_enabled),
         })
     }
+
+    fn secrets(&self, functions: &BTreeMap<String, FunctionSpec>) -> Result<Vec<SecretSpec>, TemplateError> {
+        let mut secrets = Vec::new();
+        for resource in self.resources("AWS::SecretsManager::Secret")? {
+            let at = &resource.properties.at;
+            secrets.push(SecretSpec {
+                name: self.scope.physical_id(resource.name, resource.kind, at)?,
+                arn: self.scope.arn(resource.name, resource.kind, at)?,
+                value: first_value(&resource.properties)?,
+                rotation: None,
+            });
+        }
+        for resource in self.resources("AWS::SecretsManager::RotationSchedule")? {
+            let schedule = &resource.properties;
+            schedule.get("HostedRotationLambda").refuse()?;
+            let function = function_of(&schedule.get("RotationLambdaARN"), functions)?;
+            let id = schedule.get("SecretId");
+            let secret = secrets.iter_mut().find(|secret| *id.value == *secret.arn || *id.value == *secret.name);
+            secret.ok_or_else(|| id.wrong("no secret has this ARN"))?.rotation = Some(function);
+        }
+        Ok(secrets)
+    }
+}
+
+fn first_value(secret: &Place<'_>) -> Result<FirstValue, TemplateError> {
+    let generate = secret.get("GenerateSecretString");
+    match secret.get("SecretString").text()? {
+        Some(_) if !generate.value.is_null() => {
+            return Err(generate.wrong("a secret has a SecretString or this, not both"));
+        }
+        Some(value) => return Ok(FirstValue::Given(value)),
+        None if generate.value.is_null() => return Ok(FirstValue::Nothing),
+        None => {}
+    }
+    let is_set = |switch: &str| Ok::<_, TemplateError>(generate.get(switch).flag()?.unwrap_or(false));
+    let mut password = Password::with_length(generate.get("PasswordLength").number()?.unwrap_or(32));
+    password.lower_case = !is_set("ExcludeLowercase")?;
+    password.upper_case = !is_set("ExcludeUppercase")?;
+    password.digits = !is_set("ExcludeNumbers")?;
+    password.punctuation = !is_set("ExcludePunctuation")?;
+    password.space = is_set("IncludeSpace")?;
+    password.excluded = generate.get("ExcludeCharacters").text()?.unwrap_or_default();
+    password.one_of_each = generate.get("RequireEachIncludedType").flag()?.unwrap_or(true);
+    if !password.is_possible() {
+        return Err(generate.wrong("no password is like this"));
+    }
+    let (template, key) = (generate.get("SecretStringTemplate"), generate.get("GenerateStringKey"));
+    let inside = match (template.text()?, key.text()?) {
+        (None, None) => None,
+        (Some(object), Some(key)) => {
+            let object = serde_json::from_str(&object).map_err(|_| template.wrong("this has to be a JSON object"))?;
+            Some((object, key))
+        }
+        _ => return Err(generate.wrong("SecretStringTemplate and GenerateStringKey go together")),
+    };
+    Ok(FirstValue::Generated { password, inside })
+}
+
+/// The binary of the function that has the ARN in `arn`.
+fn function_of(arn: &Place<'_>, functions: &BTreeMap<String, FunctionSpec>) -> Result<String, TemplateError> {
+    let function = functions.iter().find(|(_, function)| *arn.value == *function.arn);
+    function.map(|(binary, _)| binary.clone()).ok_or_else(|| arn.wrong("no function has this ARN"))
 }
 
 fn route(
@@ -410,9 +508,7 @@ fn authorizers(
         if declaration.get("FunctionPayloadType").text()?.as_deref() != Some("REQUEST") {
             return Err(declaration.wrong("only Lambda authorizers of the type REQUEST are served"));
         }
-        let arn = declaration.get("FunctionArn");
-        let function = functions.iter().find(|(_, function)| *arn.value == *function.arn);
-        let (function, _) = function.ok_or_else(|| arn.wrong("no function has this ARN"))?;
+        let function = function_of(&declaration.get("FunctionArn"), functions)?;
 
         let sources = declaration.get("Identity");
         let headers = sources.get("Headers").list()?.into_iter().map(IdentitySource::Header);
@@ -427,7 +523,7 @@ fn authorizers(
             ));
         }
         let reauthorize_every = Duration::from_secs(seconds);
-        authorizers.insert(name.clone(), Authorizer { function: function.clone(), identity, reauthorize_every });
+        authorizers.insert(name.clone(), Authorizer { function, identity, reauthorize_every });
     }
     Ok(authorizers)
 }
@@ -533,7 +629,7 @@ Resources:
 
     fn parse(yaml: &str, overrides: &[(&str, &str)]) -> Result<Template, TemplateError> {
         let overrides = overrides.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Template::parse(yaml, &overrides)
+        Template::parse(yaml, &overrides, &Arns::new("aB3xyZ".to_owned()))
     }
 
     #[test]
@@ -579,6 +675,54 @@ Resources:
         assert_eq!(table.name, "gatehouse");
         assert_eq!(table.keys, [("pk".into(), "HASH".into())]);
         assert_eq!(table.ttl_attribute.as_deref(), Some("expires_at"));
+    }
+
+    const SECRETS: &str = "
+  Given: {Type: 'AWS::SecretsManager::Secret', Properties: {SecretString: text}}
+  Made:
+    Type: AWS::SecretsManager::Secret
+    Properties:
+      Name: made
+      GenerateSecretString: {SecretStringTemplate: '{}', GenerateStringKey: k, PasswordLength: 9, IncludeSpace: true}
+  Unused: {Type: 'AWS::SecretsManager::Secret', Condition: HasIssuer}
+  Schedule:
+    Type: AWS::SecretsManager::RotationSchedule
+    Condition: IsCached
+    Properties: {SecretId: !Ref Made, RotationLambdaARN: !GetAtt LoginFunction.Arn}
+";
+
+    #[test]
+    fn secrets_have_a_first_value_and_perhaps_a_rotation() {
+        let yaml = format!("{TEMPLATE}{SECRETS}");
+        let [given, made] = <[SecretSpec; 2]>::try_from(parse(&yaml, &[]).unwrap().secrets).unwrap();
+        assert_eq!((given.name.as_str(), made.name.as_str()), ("gatehouse-given", "made"));
+        assert!(matches!(given.value, FirstValue::Given(text) if text == "text"));
+        let FirstValue::Generated { password, inside: Some((_, key)) } = made.value else { panic!("not generated") };
+        assert_eq!((password.length, password.space, password.punctuation, &*key), (9, true, true, "k"));
+        assert_eq!(made.rotation, None);
+        let rotated = &parse(&yaml, &[("Cached", "true")]).unwrap().secrets[1];
+        assert_eq!(rotated.rotation.as_deref(), Some("login"));
+    }
+
+    #[test]
+    fn secrets_that_cannot_be_made_are_named() {
+        for (from, to, place) in [
+            (
+                "SecretString: text",
+                "SecretString: text, GenerateSecretString: {}",
+                "Given.Properties.GenerateSecretString",
+            ),
+            ("PasswordLength: 9", "PasswordLength: 2", "Made.Properties.GenerateSecretString"),
+            ("GenerateStringKey: k, ", "", "Made.Properties.GenerateSecretString"),
+            ("'{}'", "'[]'", "Made.Properties.GenerateSecretString.SecretStringTemplate"),
+            ("!GetAtt LoginFunction.Arn", "another", "Schedule.Properties.RotationLambdaARN"),
+            ("!Ref Made", "another", "Schedule.Properties.SecretId"),
+            ("SecretId: ", "HostedRotationLambda: {}, SecretId: ", "Schedule.Properties.HostedRotationLambda"),
+        ] {
+            let yaml = format!("{TEMPLATE}{}", SECRETS.replace(from, to));
+            let error = parse(&yaml, &[("Cached", "true")]).unwrap_err().to_string();
+            assert!(error.contains(place), "{error}");
+        }
     }
 
     #[test]

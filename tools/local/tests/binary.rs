@@ -1,4 +1,4 @@
-//! Runs `local` as a person does, in a workspace whose functions are the example `echo`.
+//! Runs `local` as a person does, in a workspace whose functions are examples.
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a failed assumption fails the test")]
@@ -12,22 +12,27 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 fn workspace() -> TempDir {
+    workspace_of("gateway.yaml", &[("echo", "echo"), ("brief", "echo"), ("authorizer", "echo")])
+}
+
+/// A workspace with this template, and with functions that are examples.
+fn workspace_of(template: &str, functions: &[(&str, &str)]) -> TempDir {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let profile = std::env::current_exe().unwrap().parent().and_then(Path::parent).unwrap().to_owned();
-    let code = format!(
-        "use std::os::unix::process::CommandExt;
-         fn main() {{ panic!(\"{{}}\", std::process::Command::new(r#\"{}\"#).exec()) }}",
-        profile.join("examples/echo").display()
-    );
     let root = tempfile::tempdir().unwrap();
-    std::fs::copy(here.join("tests/gateway.yaml"), root.path().join("template.yaml")).unwrap();
+    std::fs::copy(here.join("tests").join(template), root.path().join("template.yaml")).unwrap();
     std::fs::write(root.path().join("Cargo.toml"), "[workspace]\nresolver = \"3\"\nmembers = [\"functions/*\"]")
         .unwrap();
-    for name in ["echo", "brief", "authorizer"] {
+    for (name, example) in functions {
+        let code = format!(
+            "use std::os::unix::process::CommandExt;
+             fn main() {{ panic!(\"{{}}\", std::process::Command::new(r#\"{}\"#).exec()) }}",
+            profile.join("examples").join(example).display()
+        );
         let member = root.path().join("functions").join(name);
         std::fs::create_dir_all(member.join("src")).unwrap();
         std::fs::write(member.join("Cargo.toml"), format!("[package]\nname = \"{name}\"\nedition = \"2024\"")).unwrap();
-        std::fs::write(member.join("src/main.rs"), &code).unwrap();
+        std::fs::write(member.join("src/main.rs"), code).unwrap();
     }
     root
 }
@@ -40,7 +45,7 @@ fn local(root: &TempDir, arguments: &[&str]) -> Child {
 
 /// Starts `local`, and returns it with its URL and what it said until it was ready.
 fn ready(root: &TempDir, arguments: &[&str]) -> (Child, String, String) {
-    let mut process = local(root, &[&["--port", "0", "--store-port", "0"], arguments].concat());
+    let mut process = local(root, &[&["--port", "0", "--store-port", "0", "--secrets-port", "0"], arguments].concat());
     // Nobody reads the log; were the pipe closed, writing it would fail.
     let mut log = process.stderr.take().unwrap();
     std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
@@ -88,7 +93,22 @@ async fn says_what_to_try_and_ends_on_a_signal() {
         assert!(process.wait().unwrap().success());
         assert!(!is_running(&function));
     }
-    assert!(!root.path().join(".local/dynamodb.sqlite").exists());
+    assert!(!root.path().join(".local").exists());
+}
+
+#[test]
+fn rotates_at_the_start_where_there_is_no_key() {
+    let root = workspace_of("secrets.yaml", &[("echo", "echo"), ("rotate", "rotate")]);
+    let (mut process, ..) = ready(&root, &[]);
+    let kept = std::fs::read_to_string(root.path().join(".local/secrets.json")).unwrap();
+    assert!(kept.contains(r#"{\"turn\":1}"#), "{kept}");
+    process.kill().unwrap();
+    process.wait().unwrap();
+
+    let (mut process, ..) = ready(&root, &["--parameter", "Rotation=off"]);
+    assert_eq!(std::fs::read_to_string(root.path().join(".local/secrets.json")).unwrap(), kept);
+    process.kill().unwrap();
+    process.wait().unwrap();
 }
 
 #[tokio::test]
@@ -112,9 +132,9 @@ fn names_the_flag_for_a_port_that_is_taken() {
     let root = workspace();
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = other.local_addr().unwrap().port().to_string();
-    for (flag, arguments) in
-        [("--port", ["--port", &port, "--store-port", "0"]), ("--store-port", ["--port", "0", "--store-port", &port])]
-    {
+    for flag in ["--port", "--store-port", "--secrets-port"] {
+        let ports = ["--port", "--store-port", "--secrets-port"].map(|other| if other == flag { &*port } else { "0" });
+        let arguments = ["--port", ports[0], "--store-port", ports[1], "--secrets-port", ports[2]];
         let mut process = local(&root, &arguments);
         assert!(!process.wait().unwrap().success());
         let mut message = String::new();

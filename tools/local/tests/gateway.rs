@@ -7,7 +7,10 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use local::{FunctionError, Functions, Invocation, LogSink, Options, Stack, StartError, StoreError, StoreLocation};
+use local::{
+    FunctionError, Functions, Invocation, LogSink, Options, SecretsError, SecretsLocation, Stack, StartError,
+    StoreError, StoreLocation,
+};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
@@ -32,6 +35,8 @@ fn options() -> Options {
         port: 0,
         store: StoreLocation::Memory,
         store_port: 0,
+        secrets: SecretsLocation::Memory,
+        secrets_port: 0,
         parameters: BTreeMap::new(),
         environment: BTreeMap::new(),
         functions: Functions::At(["echo", "brief", "authorizer"].map(|name| (name.to_owned(), echo.clone())).into()),
@@ -600,6 +605,8 @@ mod starting {
         assert!(matches!(error(taken).await, StartError::Listen { .. }));
         let taken = Options { store_port: port(bench.stack.store_url()), ..options() };
         assert!(matches!(error(taken).await, StartError::Store(StoreError::Listen { .. })));
+        let taken = Options { secrets_port: port(bench.stack.secrets_url()), ..options() };
+        assert!(matches!(error(taken).await, StartError::Secrets(SecretsError::Listen { .. })));
     }
 
     #[tokio::test]

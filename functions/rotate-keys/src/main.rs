@@ -1,0 +1,26 @@
+//! Wires the rotation to Lambda.
+
+use std::time::SystemTime;
+
+use lambda_runtime::service_fn;
+use rand::{rand_core::UnwrapErr, rngs::SysRng};
+use rotate_keys::{Rotation, Secret};
+use shared::{BoxError, aws, log, settings::Settings, store::Store, time::Timestamp};
+
+#[tokio::main(flavor = "current_thread")]
+#[expect(clippy::disallowed_methods, reason = "main passes the environment and the clock in")]
+async fn main() -> Result<(), BoxError> {
+    let settings = Settings(|name: &str| std::env::var(name).ok());
+    log::start(settings.required("LOG_LEVEL")?);
+    let sdk = aws::sdk_config().await?;
+    let rotation = Rotation {
+        secret: Secret::new(&sdk),
+        store: Store::new(&sdk, settings.required::<String>("TABLE_NAME")?),
+        algorithm: settings.required("SIGNING_ALGORITHM")?,
+        lifetime: settings.required("ACCESS_TOKEN_LIFETIME")?,
+        publish_ahead: settings.optional("KEY_PUBLISH_AHEAD")?.unwrap_or_default(),
+        clock: || Timestamp::from(SystemTime::now()),
+        rng: UnwrapErr(SysRng),
+    };
+    lambda_runtime::run(service_fn(|event| rotation.handle(event))).await
+}

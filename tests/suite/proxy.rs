@@ -1,0 +1,133 @@
+//! Stands between a function and the store or the secrets: counts what passes, and fails on demand.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+
+/// Where a fault cuts in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// The request never arrives.
+    Before,
+    /// The request has its effect, and its answer is lost.
+    After,
+}
+
+#[derive(Default)]
+struct Plan {
+    /// The operations that have passed, in their order.
+    seen: Vec<String>,
+    /// From the n-th write on (counted from 0), everything fails, as if the function had been killed there.
+    cut: Option<(usize, Cut)>,
+    writes: usize,
+    dead: bool,
+}
+
+/// A running proxy. Several can share a plan, so that writes count over all of them.
+pub struct Proxy {
+    pub url: String,
+    plan: Arc<Mutex<Plan>>,
+    server: tokio::task::JoinHandle<()>,
+}
+
+#[derive(Clone)]
+struct Line {
+    target: String,
+    client: reqwest::Client,
+    plan: Arc<Mutex<Plan>>,
+}
+
+const WRITES: [&str; 4] = ["PutItem", "UpdateItem", "PutSecretValue", "UpdateSecretVersionStage"];
+
+impl Proxy {
+    pub async fn start(target: &str) -> Self {
+        Self::with_plan(target, Arc::default()).await
+    }
+
+    /// A second proxy, whose writes count with those of the first.
+    pub async fn beside(&self, target: &str) -> Self {
+        Self::with_plan(target, Arc::clone(&self.plan)).await
+    }
+
+    async fn with_plan(target: &str, plan: Arc<Mutex<Plan>>) -> Self {
+        let listener = tokio::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let line = Line { target: target.to_owned(), client: reqwest::Client::new(), plan: Arc::clone(&plan) };
+        let router = Router::new().route("/", post(pass)).with_state(line);
+        let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { url, plan, server }
+    }
+
+    /// Fails from the n-th write on, counted from now and from 0.
+    pub fn cut(&self, write: usize, cut: Cut) {
+        *self.plan.lock().unwrap() = Plan { cut: Some((write, cut)), ..Plan::default() };
+    }
+
+    /// Lets everything pass again, and forgets what has passed.
+    pub fn heal(&self) {
+        *self.plan.lock().unwrap() = Plan::default();
+    }
+
+    /// Whether the cut has come.
+    pub fn was_cut(&self) -> bool {
+        self.plan.lock().unwrap().dead
+    }
+
+    /// How often this operation has passed.
+    pub fn count(&self, operation: &str) -> usize {
+        self.plan.lock().unwrap().seen.iter().filter(|seen| *seen == operation).count()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn pass(State(line): State<Line>, headers: HeaderMap, body: Bytes) -> Response {
+    let target = headers["x-amz-target"].to_str().unwrap().to_owned();
+    let operation = target.rsplit('.').next().unwrap().to_owned();
+    let cut = {
+        let mut plan = line.plan.lock().unwrap();
+        let write = WRITES.contains(&operation.as_str());
+        let cut = plan.cut.filter(|(at, _)| write && plan.writes == *at).map(|(_, cut)| cut);
+        plan.writes += usize::from(write);
+        plan.seen.push(operation);
+        let dead = plan.dead;
+        plan.dead |= cut.is_some();
+        if dead { Some(Cut::Before) } else { cut }
+    };
+    // A client error that the SDK doesn't try again: for the function the call has failed, once and for all.
+    let lost = || (StatusCode::FORBIDDEN, r#"{"__type":"AccessDeniedException","message":"cut"}"#).into_response();
+    if cut == Some(Cut::Before) {
+        return lost();
+    }
+    let mut request = line.client.post(&line.target).body(body);
+    for name in ["x-amz-target", "content-type", "authorization", "x-amz-date"] {
+        if let Some(value) = headers.get(name) {
+            request = request.header(name, value.as_bytes());
+        }
+    }
+    let answer = request.send().await.unwrap();
+    let (status, content_type) = (answer.status().as_u16(), answer.headers().get("content-type").cloned());
+    let body = answer.bytes().await.unwrap();
+    if cut == Some(Cut::After) {
+        return lost();
+    }
+    let mut response = (StatusCode::from_u16(status).unwrap(), body).into_response();
+    if let Some(content_type) = content_type {
+        response.headers_mut().insert("content-type", content_type);
+    }
+    response
+}

@@ -92,7 +92,7 @@ async fn the_key_set_and_the_metadata_may_be_cached_for_less_than_a_key_is_publi
     api.stack.rotate().await.unwrap();
     for path in ["/.well-known/jwks.json", "/.well-known/oauth-authorization-server"] {
         let answer = api.get(path, &[]).await;
-        assert_eq!(answer.header("cache-control"), Some("public, max-age=300"));
+        assert_eq!(answer.header("cache-control"), Some("public, max-age=240"));
         assert_eq!(answer.header("content-type"), Some(JSON));
     }
 }

@@ -18,8 +18,9 @@ use shared::{
 };
 use tracing::error;
 
-/// How long others may keep the key set and the metadata: half as long as a key is published before it signs.
-const PUBLIC: HeaderValue = HeaderValue::from_static("public, max-age=300");
+/// How long others may keep the key set and the metadata. With the 5 minutes that an instance keeps the rows, that
+/// is less than the 10 minutes for which a key is published before it signs.
+const PUBLIC: HeaderValue = HeaderValue::from_static("public, max-age=240");
 
 /// The public face, with all that it needs.
 pub struct Discovery {

@@ -26,7 +26,7 @@ use shared::{
     scope::Scopes,
     session::SessionId,
     store::{KeyRow, Store},
-    time::Clock,
+    time::{Clock, Timestamp},
     token::{self, Grant, Lifetime},
     username::Username,
 };
@@ -150,8 +150,10 @@ impl<R: CryptoRng + Clone> Rotation<R> {
             (Step::Set, Stage::Pending) => self.publish(&self.secret.ring(id, version).await?).await,
             (Step::Test, Stage::Pending) => self.test(&self.secret.ring(id, version).await?).await,
             (Step::Finish, Stage::Pending) => {
+                let ring = self.secret.ring(id, version).await?;
+                self.check_published_ahead(&ring).await?;
                 self.secret.make_current(id, version).await?;
-                self.retire(&self.secret.ring(id, version).await?).await
+                self.retire(&ring).await
             }
         }
     }
@@ -205,6 +207,19 @@ impl<R: CryptoRng + Clone> Rotation<R> {
         Ok("tested")
     }
 
+    /// Refuses to let a key sign that verifiers have not had the time to find. That happens only where the steps
+    /// before were held up for long; the next attempt finds the key published for long enough.
+    async fn check_published_ahead(&self, ring: &SigningKeys) -> Result<(), BoxError> {
+        let (key, now) = (newest(ring)?, (self.clock)());
+        let has_predecessor = ring.keys().skip(1).any(|older| older.signs_from() <= now);
+        let rows = self.store.keys().await?;
+        let Some(row) = rows.iter().find(|row| row.id == key.id()) else { return Ok(()) };
+        if has_predecessor && !is_published_ahead(row.created, key.signs_from().max(now), self.publish_ahead) {
+            return Err("the new key was published a moment ago, and would sign at once: try again later".into());
+        }
+        Ok(())
+    }
+
     /// Says until when the older keys verify.
     async fn retire(&self, ring: &SigningKeys) -> Result<&'static str, BoxError> {
         for row in self.store.keys().await?.iter().filter(|row| !row.retired) {
@@ -225,6 +240,13 @@ impl<R: CryptoRng + Clone> Rotation<R> {
     }
 }
 
+/// Whether a key that is published and signs from these times on is published far enough ahead. Between the
+/// step that says when it signs and the one that publishes it lie some seconds.
+fn is_published_ahead(published: Timestamp, signs_from: Timestamp, ahead: PublishAhead) -> bool {
+    let between_steps = Duration::from_mins(1);
+    signs_from.after(between_steps) >= published.after(ahead.0)
+}
+
 fn newest(ring: &SigningKeys) -> Result<&SigningKey, BoxError> {
     ring.newest().ok_or_else(|| "the ring has no key".into())
 }
@@ -235,5 +257,30 @@ fn is_gone(id: &str, ring: &SigningKeys, rows: &[KeyRow]) -> bool {
     match rows.iter().find(|row| row.id == id) {
         Some(row) => row.retired,
         None => ring.keys().any(|key| key.id() == id && key.public_jwk().is_some()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_was_published_late_is_not_to_sign_yet() {
+        let ahead = PublishAhead::default();
+        let published = Timestamp(10_000);
+        for signs_from in [10_600, 10_595, 10_540, 20_000] {
+            assert!(is_published_ahead(published, Timestamp(signs_from), ahead), "{signs_from}");
+        }
+        for signs_from in [0, 9_000, 10_000, 10_500] {
+            assert!(!is_published_ahead(published, Timestamp(signs_from), ahead), "{signs_from}");
+        }
+    }
+
+    #[test]
+    fn the_time_ahead_is_a_setting_with_bounds() {
+        assert_eq!("600".parse(), Ok(PublishAhead::default()));
+        for text in ["", "0", "86401", "-1", "x"] {
+            assert_eq!(text.parse::<PublishAhead>(), Err(InvalidPublishAhead), "{text}");
+        }
     }
 }

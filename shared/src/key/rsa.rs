@@ -219,12 +219,11 @@ mod tests {
     /// The next number from here on that none of the checks for factors minds.
     fn sound(mut number: BigUint) -> BigUint {
         number.set_bit(0, true);
-        while !matches!(check_modulus(&number.to_bytes_be()), Ok(()) | Err(KeyProblem::Modulus))
-            || (3..SMALL_FACTORS).any(|divisor| (&number % divisor).bits() == 0)
-        {
-            number += 2u8;
-        }
-        number
+        let minds = |number: &BigUint| {
+            !matches!(check_modulus(&number.to_bytes_be()), Ok(()) | Err(KeyProblem::Modulus))
+                || (3..SMALL_FACTORS).any(|divisor| (number % divisor).bits() == 0)
+        };
+        (0..10_000u32).map(|step| &number + 2 * step).find(|number| !minds(number)).unwrap()
     }
 
     #[test]

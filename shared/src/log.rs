@@ -3,15 +3,13 @@
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
-/// The crates whose events are ours.
-const OURS: [&str; 6] = ["shared", "login", "authorizer", "protected", "discovery", "rotate_keys"];
-
-/// Starts the log. `level` is for our own events; libraries only get through with warnings, because
-/// what they write at lower levels may hold requests and answers.
-pub fn start(level: LevelFilter) {
+/// Starts the log of a function, whose crate has this name. `level` is for its own events and those of this crate;
+/// libraries only get through with warnings, because what they write at lower levels may hold requests and
+/// answers.
+pub fn start(level: LevelFilter, function: &'static str) {
     let targets = Targets::new()
         .with_default(LevelFilter::WARN.min(level))
-        .with_targets(OURS.map(|target| (target, level)))
+        .with_targets([("shared", level), (function, level)])
         // The runtime repeats each error that a handler returns, in a form of its own.
         .with_target("lambda_runtime::layers::panic", LevelFilter::OFF);
     let lines =

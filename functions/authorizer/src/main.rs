@@ -18,7 +18,7 @@ use tracing::warn;
 #[expect(clippy::disallowed_methods, reason = "main passes the environment and the clock in")]
 async fn main() -> Result<(), BoxError> {
     let settings = Settings(|name: &str| std::env::var(name).ok());
-    log::start(settings.required("LOG_LEVEL")?);
+    log::start(settings.required("LOG_LEVEL")?, env!("CARGO_CRATE_NAME"));
     let sdk = aws::sdk_config().await?;
     let clock = || Timestamp::from(SystemTime::now());
     let ring = match settings.optional::<String>("VERIFYING_KEYS")? {

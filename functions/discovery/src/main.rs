@@ -16,7 +16,7 @@ use shared::{
 #[expect(clippy::disallowed_methods, reason = "main passes the environment and the clock in")]
 async fn main() -> Result<(), BoxError> {
     let settings = Settings(|name: &str| std::env::var(name).ok());
-    log::start(settings.required("LOG_LEVEL")?);
+    log::start(settings.required("LOG_LEVEL")?, env!("CARGO_CRATE_NAME"));
     let sdk = aws::sdk_config().await?;
     let rows = PublishedKeys(Store::new(&sdk, settings.required::<String>("TABLE_NAME")?));
     let clock = || Timestamp::from(SystemTime::now());

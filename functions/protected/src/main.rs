@@ -6,7 +6,7 @@ use shared::{BoxError, http, log, settings::Settings};
 #[expect(clippy::disallowed_methods, reason = "main passes the environment in")]
 async fn main() -> Result<(), BoxError> {
     let settings = Settings(|name: &str| std::env::var(name).ok());
-    log::start(settings.required("LOG_LEVEL")?);
+    log::start(settings.required("LOG_LEVEL")?, env!("CARGO_CRATE_NAME"));
     let cors = settings.optional("CORS_ORIGINS")?.unwrap_or_default();
     http::run(cors, async |request| protected::handle(&request)).await
 }

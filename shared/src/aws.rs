@@ -20,7 +20,7 @@ use crate::BoxError;
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
 
 /// The longest that one call takes, its retries included. A sign-in makes up to three calls and hashes
-/// twice, and has to be done before login's timeout in template.yaml, 10 seconds.
+/// twice, and has to be done before login's timeout in template.yaml, 20 seconds.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The SDK's configuration for a function: region, credentials and endpoints from the environment, where

@@ -191,19 +191,23 @@ where
     .await
 }
 
-/// Removes the headers that `lambda_http` builds a request's URI from. It panics where they make none, and
-/// a client could send such; no handler of ours looks at the URI.
+/// Removes what `lambda_http` builds a request's URI from, where it could make none: it panics then, and a client
+/// could send such headers. No handler of ours looks at the URI.
 fn forget_address(request: &mut LambdaRequest) {
-    let forget = |headers: &mut HeaderMap| {
+    let forget = |headers: &mut HeaderMap, domain: &mut Option<String>| {
         headers.remove(header::HOST);
         headers.remove("x-forwarded-proto");
+        // API Gateway sets the domain; a gateway on a laptop may take it from the client.
+        domain.take_if(|domain| {
+            domain.is_empty() || !domain.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:".contains(&byte))
+        });
     };
     match request {
         LambdaRequest::ApiGatewayV1(event) => {
-            forget(&mut event.headers);
-            forget(&mut event.multi_value_headers);
+            forget(&mut event.headers, &mut event.request_context.domain_name);
+            forget(&mut event.multi_value_headers, &mut event.request_context.domain_name);
         }
-        LambdaRequest::ApiGatewayV2(event) => forget(&mut event.headers),
+        LambdaRequest::ApiGatewayV2(event) => forget(&mut event.headers, &mut event.request_context.domain_name),
         _ => {}
     }
 }

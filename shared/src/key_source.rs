@@ -22,8 +22,13 @@ use crate::{
 };
 
 /// How long an instance that met an unknown `kid` waits before it looks for new keys again: random ones
-/// can't drive load. A new key is published longer than that before it signs.
+/// can't drive load. A new key is published longer than that before it signs, unless it takes the place of
+/// a retired one: its first tokens may meet a 401 for these seconds.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(5);
+
+/// How long after a failed read calls go on with old keys and don't wait for another. Busy instances read again
+/// every [`LOOK_AGAIN_AFTER`] beside their calls; this is for one that was idle.
+const WAIT_AGAIN_AFTER: Duration = Duration::from_secs(30);
 
 /// How old keys may get, in seconds from 1 to 3600; 300 by default. A call that finds them half as old has them
 /// read anew beside it; one that finds them older than this waits for that.
@@ -34,6 +39,11 @@ pub struct KeyRefresh(Duration);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be a whole number of seconds from 1 to 3600")]
 pub struct InvalidKeyRefresh;
+
+impl KeyRefresh {
+    /// How old the keys of a signer may get by default: after a leak, what the old key signs is refused.
+    pub const OF_A_SIGNER: Self = Self(Duration::from_mins(1));
+}
 
 impl Default for KeyRefresh {
     fn default() -> Self {
@@ -241,12 +251,14 @@ impl<R: ReadKeys> KeySource<R> {
     /// # Errors
     /// [`KeysUnavailable`] where none have been read so far and they can't be read now.
     pub async fn keys(&self) -> Result<Arc<R::Keys>, KeysUnavailable> {
-        let (cached, stale, failed) = {
-            let cache = self.lock();
-            (cache.keys.clone(), (self.clock)() >= cache.read.after(self.refresh.0), cache.failed)
+        let (cached, stale, failed, just_failed) = {
+            let (cache, now) = (self.lock(), (self.clock)());
+            let just_failed = cache.failed && cache.attempted.is_some_and(|last| now < last.after(WAIT_AGAIN_AFTER));
+            (cache.keys.clone(), now >= cache.read.after(self.refresh.0), cache.failed, just_failed)
         };
         let Some(keys) = cached else { return self.read().await };
-        if stale && !failed {
+        // A failure of long ago says nothing of now: only while reads go on failing do calls not wait for them.
+        if stale && !just_failed {
             return Ok(self.read_or_keep().await.unwrap_or(keys));
         }
         if self.attempt(if failed { LOOK_AGAIN_AFTER } else { self.refresh.0 / 2 }) {
@@ -407,6 +419,20 @@ mod tests {
         source.keys().await.unwrap();
         tokio::task::yield_now().await;
         assert_eq!(*source.keys().await.unwrap(), 11);
+    }
+
+    #[tokio::test]
+    async fn a_failure_of_long_ago_does_not_let_old_keys_pass() {
+        let _guard = ONE_AT_A_TIME.lock().await;
+        let (counter, source) = source();
+        source.keys().await.unwrap();
+        pass(150);
+        counter.broken.store(true, Ordering::SeqCst);
+        assert_eq!(*source.keys().await.unwrap(), 1);
+        tokio::task::yield_now().await;
+        counter.broken.store(false, Ordering::SeqCst);
+        pass(3600);
+        assert_eq!(*source.keys().await.unwrap(), 3);
     }
 
     #[tokio::test]

@@ -257,6 +257,14 @@ impl PasswordHash {
         same && !ambiguous
     }
 
+    /// Makes up for what a refusal by this hash took less than one by a hash of `cost`: without it, the time would tell
+    /// an account with a cheaper hash from a name that nobody has. Not for an async thread.
+    pub fn even_out(&self, password: &Password, cost: Cost, rng: &mut impl CryptoRng) {
+        for missing in missing_costs(self.cost, cost) {
+            let _ = Self::decoy(missing, rng).verify(password);
+        }
+    }
+
     /// Whether a new hash of this cost would be of another form or cost than this one.
     #[must_use]
     pub fn needs_rehash(&self, cost: Cost) -> bool {
@@ -291,6 +299,12 @@ impl PasswordHash {
         digest.copy_from_slice(&output[..DIGEST_BYTES]);
         digest
     }
+}
+
+/// The costs of the hashes that together with one of cost `spent` take as long as one of cost `whole`: a step of
+/// the cost doubles the work, and 2^h + (2^h + 2^(h+1) + … + 2^(c-1)) is 2^c.
+fn missing_costs(spent: Cost, whole: Cost) -> impl Iterator<Item = Cost> {
+    (spent.0..whole.0).map(Cost)
 }
 
 impl fmt::Debug for PasswordHash {
@@ -387,6 +401,18 @@ mod tests {
         assert!(plain.verify(&password("a")));
         assert_eq!(plain.digest_of(&password("a\0a")), plain.digest);
         assert!(!plain.verify(&password("a\0a")));
+    }
+
+    #[test]
+    fn a_refusal_by_a_cheaper_hash_takes_as_much_work_as_one_by_a_hash_of_the_whole_cost() {
+        let work = |cost: Cost| 1_u64 << cost.0;
+        for spent in 4..=16 {
+            for whole in spent..=16 {
+                let made_up: u64 = missing_costs(cost(spent), cost(whole)).map(work).sum();
+                assert_eq!(work(cost(spent)) + made_up, work(cost(whole)));
+            }
+        }
+        assert_eq!(missing_costs(cost(13), cost(12)).count(), 0);
     }
 
     #[test]

@@ -110,7 +110,10 @@ async fn keys_are_listed_rotated_and_retired() {
     assert_eq!(row(&list(), &kid)[1], "ES256");
     assert_eq!(row(&list(), &kid)[3..], ["verifies"]);
 
-    assert_refused(&admin(&api, &["keys", "retire", "unknown"], ""), "no key unknown is published");
+    for unknown in ["unknown", "-unknown", "--unknown"] {
+        let message = format!("no key {unknown} is published");
+        assert_refused(&admin(&api, &["keys", "retire", unknown], ""), &message);
+    }
     let retired = admin(&api, &["keys", "retire", &kid], "");
     assert!(retired.status.success(), "{}", text(&retired.stderr));
     assert_eq!(row(&list(), &kid)[3..], ["retired"]);

@@ -39,7 +39,13 @@ async fn an_unknown_route_is_not_found() {
 #[tokio::test]
 async fn an_address_that_makes_no_uri_is_no_crash() {
     let api = Api::start().await;
-    for (name, value) in [("X-Forwarded-Proto", "::"), ("X-Forwarded-Proto", "h t"), ("X-Forwarded-Host", "[")] {
+    for (name, value) in [
+        ("X-Forwarded-Proto", "::"),
+        ("X-Forwarded-Proto", "h t"),
+        ("X-Forwarded-Host", "["),
+        ("Host", "%%"),
+        ("Host", "a b[]"),
+    ] {
         let answer = api.get("/?a=%20%00%FF&a=b&c", &[(name, value)]).await;
         assert_eq!(answer.status, 200, "{name}: {value}");
     }

@@ -128,7 +128,8 @@ impl<R: CryptoRng + Clone + Send + 'static> Login<R> {
         Ok(SignedIn { username: user.username, session, scopes, token })
     }
 
-    /// Finds the user whose password it is. Every answer takes one read and one verification.
+    /// Finds the user whose password it is. Every refusal takes one read and the work of one verification at the
+    /// cost of the setting, unless the account's own hash costs more.
     async fn authenticate(&self, asked: &PasswordRequest) -> Result<User, LoginError> {
         let found = match self.store.find_user(&asked.username).await {
             Ok(Some(user)) => Ok(user),
@@ -142,7 +143,16 @@ impl<R: CryptoRng + Clone + Send + 'static> Login<R> {
         };
         let hash = found.as_ref().map_or(&self.decoy, |user| &user.password_hash).clone();
         let password = asked.password.clone();
-        let verified = tokio::task::spawn_blocking(move || hash.verify(&password)).await.map_err(unavailable)?;
+        let (cost, mut rng) = (self.cost, self.rng.clone());
+        let active = found.as_ref().is_ok_and(|user| user.status == Status::Active);
+        let verify = move || {
+            let verified = hash.verify(&password);
+            if !(verified && active) {
+                hash.even_out(&password, cost, &mut rng);
+            }
+            verified
+        };
+        let verified = tokio::task::spawn_blocking(verify).await.map_err(unavailable)?;
 
         let user = found.map_err(LoginError::Rejected)?;
         if !verified {

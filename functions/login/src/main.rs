@@ -6,7 +6,7 @@ use login::Login;
 use rand::{rand_core::UnwrapErr, rngs::SysRng};
 use shared::{
     BoxError, aws, http,
-    key_source::{KeySource, SigningRing},
+    key_source::{KeyRefresh, KeySource, SigningRing},
     log::{self, causes},
     settings::Settings,
     store::Store,
@@ -22,7 +22,7 @@ async fn main() -> Result<(), BoxError> {
     let sdk = aws::sdk_config().await?;
     let clock = || Timestamp::from(SystemTime::now());
     let ring = SigningRing::new(settings.required("SIGNING_KEYS")?, &sdk);
-    let keys = KeySource::new(ring, settings.optional("KEY_REFRESH")?.unwrap_or_default(), clock);
+    let keys = KeySource::new(ring, settings.optional("KEY_REFRESH")?.unwrap_or(KeyRefresh::OF_A_SIGNER), clock);
     // Lambda gives full speed to the start; a failure is tried again by the first request.
     if let Err(error) = keys.keys().await {
         warn!(cause = causes(&error), "no signing keys yet");

@@ -152,6 +152,7 @@ impl<R: CryptoRng + Clone> Rotation<R> {
             (Step::Finish, Stage::Pending) => {
                 let ring = self.secret.ring(id, version).await?;
                 self.check_published_ahead(&ring).await?;
+                self.check_not_overtaken(id, &ring).await?;
                 self.secret.make_current(id, version).await?;
                 self.retire(&ring).await
             }
@@ -216,6 +217,24 @@ impl<R: CryptoRng + Clone> Rotation<R> {
         let Some(row) = rows.iter().find(|row| row.id == key.id()) else { return Ok(()) };
         if has_predecessor && !is_published_ahead(row.created, key.signs_from().max(now), self.publish_ahead) {
             return Err("the new key was published a moment ago, and would sign at once: try again later".into());
+        }
+        Ok(())
+    }
+
+    /// Refuses a ring that was made so long ago that the key which signs now would end before its tokens, or one
+    /// whose key was retired since. Both only happen where a rotation was held up.
+    async fn check_not_overtaken(&self, id: &str, pending: &SigningKeys) -> Result<(), BoxError> {
+        let (current, now) = (self.secret.current_ring(id).await?, (self.clock)());
+        let rows = self.store.keys().await?;
+        let last_token = now.after(self.lifetime.into());
+        let signer = current.signing(now).map(SigningKey::id);
+        let too_old = pending
+            .keys()
+            .filter(|key| Some(key.id()) == signer)
+            .any(|key| key.verifies_until().is_some_and(|end| end < last_token));
+        let retired = pending.signing(now).is_some_and(|key| is_gone(key.id(), pending, &rows));
+        if too_old || retired {
+            return Err("this rotation has been overtaken: remove AWSPENDING from its version, and rotate anew".into());
         }
         Ok(())
     }

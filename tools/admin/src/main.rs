@@ -74,7 +74,8 @@ enum KeysCommand {
     Rotate,
     /// Retire a leaked key: nothing that it has signed is valid any more, and a new key takes its place
     Retire {
-        /// The key's `kid`
+        /// The key's `kid`, which may begin with a hyphen
+        #[arg(allow_hyphen_values = true)]
         id: String,
         /// The key is one of HS256, which has no row to find it by
         #[arg(long)]
@@ -91,8 +92,9 @@ enum UserCommand {
         /// Something that the user may do; may be given several times
         #[arg(long = "scope", value_name = "SCOPE")]
         scopes: Vec<Scopes>,
-        /// The cost of the password's hash, a binary logarithm from 4 to 16
-        #[arg(long, default_value = "12")]
+        /// The cost of the password's hash, a binary logarithm from 4 to 16. Not above the stack's `BcryptCost`: the first
+        /// sign-in renews a cheaper hash, while a dearer one lets the time of a refusal tell that the account exists
+        #[arg(long, default_value = "10")]
         cost: Cost,
     },
     /// List all users, in no order
@@ -128,7 +130,10 @@ async fn run(cli: Cli) -> Result<(), BoxError> {
             // The other way round, a failure in between would leave the leaked key valid.
             store.retire_key(&id, now()).await?;
             say(format_args!("{id} is retired: verifiers refuse it as soon as they read the keys anew"))?;
-            rotate(&cli.target).await
+            rotate(&cli.target).await.map_err(|error| {
+                format!("{}; the key is retired, but login may still sign with it: repeat this", causes(error.as_ref()))
+            })?;
+            Ok(())
         }
     }
 }
@@ -153,7 +158,9 @@ async fn users(store: &Store, command: UserCommand) -> Result<(), BoxError> {
 async fn rotate(target: &Target) -> Result<(), BoxError> {
     let (secrets, secret) = stack::secret(target).await?;
     secrets.rotate_secret().secret_id(secret).send().await?;
-    say(format_args!("a rotation has begun: a new key is made and published, and signs in some minutes"))
+    say(format_args!(
+        "a rotation has begun: a new key is made and published, and signs in some minutes, or at once after a retirement"
+    ))
 }
 
 async fn list_keys(store: &Store) -> Result<(), BoxError> {

@@ -274,6 +274,23 @@ async fn a_step_that_is_interrupted_anywhere_and_repeated_leaves_a_ring_that_wor
 }
 
 #[tokio::test]
+async fn a_rotation_whose_signing_key_was_retired_on_the_way_does_not_bring_it_back() {
+    let api = Api::with(rotating("ES256")).await;
+    api.stack.rotate().await.unwrap();
+    let retired = header(&api.token().await)["kid"].as_str().unwrap().to_owned();
+    let store = Proxy::start(api.stack.store_url()).await;
+    assert!(api.stack.set_variable("rotate-keys", "AWS_ENDPOINT_URL_DYNAMODB", &store.url).await);
+    assert!(api.stack.set_variable("rotate-keys", "KEY_PUBLISH_AHEAD", "600").await);
+    // The new ring is made, and its key isn't published yet.
+    store.cut(0, Cut::Before);
+    assert!(api.stack.rotate().await.is_err() && store.was_cut());
+    store.heal();
+    api.store.retire_key(&retired, crate::api::now()).await.unwrap();
+    let outcome = api.stack.rotate().await.unwrap_err();
+    assert!(format!("{outcome:?}").contains("this rotation has been overtaken"), "{outcome:?}");
+}
+
+#[tokio::test]
 async fn keys_that_were_read_serve_on_while_the_table_and_the_secret_are_down() {
     let api = Api::with(rotating("ES256")).await;
     api.stack.rotate().await.unwrap();

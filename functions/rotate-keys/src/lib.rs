@@ -144,17 +144,20 @@ impl<R: CryptoRng + Clone> Rotation<R> {
         let stage = self.secret.stage(id, version).await?;
         match (event.step, stage) {
             // The step that makes a version current may have ended halfway.
-            (Step::Finish, Stage::Current) => self.retire(&self.secret.ring(id, version).await?).await,
+            (Step::Finish, Stage::Current) => {
+                self.retire(&self.secret.ring(id, version).await?, &self.store.keys().await?).await
+            }
             (_, Stage::Current) => Ok("done before"),
             (Step::Create, Stage::Pending) => self.create(id, version).await,
             (Step::Set, Stage::Pending) => self.publish(&self.secret.ring(id, version).await?).await,
             (Step::Test, Stage::Pending) => self.test(&self.secret.ring(id, version).await?).await,
             (Step::Finish, Stage::Pending) => {
                 let ring = self.secret.ring(id, version).await?;
-                self.check_published_ahead(&ring).await?;
-                self.check_not_overtaken(id, &ring).await?;
+                let rows = self.store.keys().await?;
+                self.check_published_ahead(&ring, &rows)?;
+                self.check_not_overtaken(&self.secret.current_ring(id).await?, &ring, &rows)?;
                 self.secret.make_current(id, version).await?;
-                self.retire(&ring).await
+                self.retire(&ring, &rows).await
             }
         }
     }
@@ -210,10 +213,9 @@ impl<R: CryptoRng + Clone> Rotation<R> {
 
     /// Refuses to let a key sign that verifiers have not had the time to find. That happens only where the steps
     /// before were held up for long; the next attempt finds the key published for long enough.
-    async fn check_published_ahead(&self, ring: &SigningKeys) -> Result<(), BoxError> {
+    fn check_published_ahead(&self, ring: &SigningKeys, rows: &[KeyRow]) -> Result<(), BoxError> {
         let (key, now) = (newest(ring)?, (self.clock)());
         let has_predecessor = ring.keys().skip(1).any(|older| older.signs_from() <= now);
-        let rows = self.store.keys().await?;
         let Some(row) = rows.iter().find(|row| row.id == key.id()) else { return Ok(()) };
         if has_predecessor && !is_published_ahead(row.created, key.signs_from().max(now), self.publish_ahead) {
             return Err("the new key was published a moment ago, and would sign at once: try again later".into());
@@ -223,16 +225,20 @@ impl<R: CryptoRng + Clone> Rotation<R> {
 
     /// Refuses a ring that was made so long ago that the key which signs now would end before its tokens, or one
     /// whose key was retired since. Both only happen where a rotation was held up.
-    async fn check_not_overtaken(&self, id: &str, pending: &SigningKeys) -> Result<(), BoxError> {
-        let (current, now) = (self.secret.current_ring(id).await?, (self.clock)());
-        let rows = self.store.keys().await?;
+    fn check_not_overtaken(
+        &self,
+        current: &SigningKeys,
+        pending: &SigningKeys,
+        rows: &[KeyRow],
+    ) -> Result<(), BoxError> {
+        let now = (self.clock)();
         let last_token = now.after(self.lifetime.into());
         let signer = current.signing(now).map(SigningKey::id);
         let too_old = pending
             .keys()
             .filter(|key| Some(key.id()) == signer)
             .any(|key| key.verifies_until().is_some_and(|end| end < last_token));
-        let retired = pending.signing(now).is_some_and(|key| is_gone(key.id(), pending, &rows));
+        let retired = pending.signing(now).is_some_and(|key| is_gone(key.id(), pending, rows));
         if too_old || retired {
             return Err("this rotation has been overtaken: remove AWSPENDING from its version, and rotate anew".into());
         }
@@ -240,8 +246,8 @@ impl<R: CryptoRng + Clone> Rotation<R> {
     }
 
     /// Says until when the older keys verify.
-    async fn retire(&self, ring: &SigningKeys) -> Result<&'static str, BoxError> {
-        for row in self.store.keys().await?.iter().filter(|row| !row.retired) {
+    async fn retire(&self, ring: &SigningKeys, rows: &[KeyRow]) -> Result<&'static str, BoxError> {
+        for row in rows.iter().filter(|row| !row.retired) {
             let expires = ring.keys().find(|key| key.id() == row.id).map(SigningKey::verifies_until);
             let expires = match (expires, row.expires) {
                 (Some(expires), current) if expires == current => None,

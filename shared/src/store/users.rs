@@ -1,0 +1,157 @@
+//! The rows of accounts.
+//!
+//! | attribute | type | holds |
+//! |---|---|---|
+//! | `pk` | S | `USER#` and the username in lower case |
+//! | `sk` | S | `USER` |
+//! | `username` | S | the username as typed |
+//! | `password_hash` | S | see [`crate::password::PasswordHash`] |
+//! | `scopes` | SS | absent where there is none, since a set can't be empty |
+//! | `status` | S | `active` or `disabled` |
+//! | `created_at`, `updated_at` | N | seconds since 1970 |
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::operation::{put_item::PutItemError, update_item::UpdateItemError};
+
+use super::{
+    Item, Row, Store, StoreError, UnreadableRow, as_scopes, as_text, as_timestamp, happened, number, say, scopes, text,
+    unavailable,
+};
+use crate::{
+    password::PasswordHash,
+    time::Timestamp,
+    user::{Status, User},
+    username::Username,
+};
+
+/// The sort key of a user's row.
+const USER: &str = "USER";
+
+impl Store {
+    /// The account of this name, in whatever case; read consistently, so that an account that was just
+    /// disabled is seen to be.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the row can't be read.
+    pub async fn find_user(&self, username: &Username) -> Result<Option<User>, StoreError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(user_key(username)))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(unavailable)?;
+        Ok(answer.item.as_ref().map(read_user).transpose()?)
+    }
+
+    /// Adds an account. `false`: there is one of that name, and it stays as it was.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where the row can't be written.
+    pub async fn add_user(&self, user: &User) -> Result<bool, StoreError> {
+        let mut item = user_key(&user.username);
+        item.extend([
+            ("username".to_owned(), text(user.username.as_str())),
+            ("password_hash".to_owned(), text(user.password_hash.as_str())),
+            ("status".to_owned(), text(user.status.as_str())),
+            ("created_at".to_owned(), number(user.created)),
+            ("updated_at".to_owned(), number(user.updated)),
+        ]);
+        item.extend(scopes(&user.scopes).map(|scopes| ("scopes".to_owned(), scopes)));
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .send()
+            .await;
+        happened(answer, PutItemError::is_conditional_check_failed_exception)
+    }
+
+    /// Puts `new` in the place of the hash `old` of the same password. `false`: the hash is no longer
+    /// `old`, and stays.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where the row can't be written.
+    pub async fn replace_hash(
+        &self,
+        username: &Username,
+        old: &PasswordHash,
+        new: &PasswordHash,
+    ) -> Result<bool, StoreError> {
+        let answer = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(user_key(username)))
+            .update_expression("SET password_hash = :new")
+            .condition_expression("password_hash = :old")
+            .expression_attribute_values(":new", text(new.as_str()))
+            .expression_attribute_values(":old", text(old.as_str()))
+            .send()
+            .await;
+        happened(answer, UpdateItemError::is_conditional_check_failed_exception)
+    }
+
+    /// Sets whether the account may sign in. `false`: there is no such account.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where the row can't be written.
+    pub async fn set_status(&self, username: &Username, status: Status, now: Timestamp) -> Result<bool, StoreError> {
+        let answer = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(user_key(username)))
+            .update_expression("SET #status = :status, updated_at = :now")
+            .condition_expression("attribute_exists(pk)")
+            // `status` is a reserved word.
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":status", text(status.as_str()))
+            .expression_attribute_values(":now", number(now))
+            .send()
+            .await;
+        happened(answer, UpdateItemError::is_conditional_check_failed_exception)
+    }
+
+    /// Shows every account to `visit`, in no order, as the pages of a scan come in.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where the table can't be read. A row that can't be read is shown to
+    /// `visit` as its error.
+    pub async fn each_user(&self, mut visit: impl FnMut(Result<User, UnreadableRow>)) -> Result<(), StoreError> {
+        let mut items = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .filter_expression("sk = :user")
+            .expression_attribute_values(":user", text(USER))
+            .into_paginator()
+            .items()
+            .send();
+        while let Some(item) = items.next().await {
+            visit(read_user(&item.map_err(unavailable)?));
+        }
+        Ok(())
+    }
+}
+
+fn user_key(username: &Username) -> Item {
+    HashMap::from([("pk".to_owned(), text(&format!("USER#{}", username.folded()))), ("sk".to_owned(), text(USER))])
+}
+
+fn read_user(item: &Item) -> Result<User, UnreadableRow> {
+    let row = Row(item);
+    Ok(User {
+        username: row.read("username", |value| Username::parse(as_text(value)?).map_err(say))?,
+        password_hash: row.read("password_hash", |value| PasswordHash::parse(as_text(value)?).map_err(say))?,
+        scopes: row.optional("scopes", as_scopes)?.unwrap_or_default(),
+        status: row.read("status", |value| as_text(value)?.parse().map_err(say))?,
+        created: row.read("created_at", as_timestamp)?,
+        updated: row.read("updated_at", as_timestamp)?,
+    })
+}

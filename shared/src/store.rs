@@ -110,9 +110,13 @@ fn as_text(value: &AttributeValue) -> Result<&str, String> {
     value.as_s().map(String::as_str).map_err(|_| "is no string".to_owned())
 }
 
-fn as_timestamp(value: &AttributeValue) -> Result<Timestamp, String> {
+fn as_count(value: &AttributeValue) -> Result<u64, String> {
     let digits = value.as_n().map_err(|_| "is no number")?;
-    digits.parse().map(Timestamp).map_err(|_| "is no whole number of seconds".to_owned())
+    digits.parse().map_err(|_| "is no whole number".to_owned())
+}
+
+fn as_timestamp(value: &AttributeValue) -> Result<Timestamp, String> {
+    as_count(value).map(Timestamp)
 }
 
 /// A set of scopes; a set can't be empty in the table, so an absent one is the empty set.

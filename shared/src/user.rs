@@ -11,6 +11,8 @@ pub struct User {
     pub username: Username,
     /// The hash of the password.
     pub password_hash: PasswordHash,
+    /// Which of the account's passwords this is: sessions of an earlier one are over.
+    pub password_version: u64,
     /// What the account may do; a token carries a subset of these.
     pub scopes: Scopes,
     /// Whether the account may sign in.
@@ -19,6 +21,23 @@ pub struct User {
     pub created: Timestamp,
     /// When the account was last changed; signing in is no change.
     pub updated: Timestamp,
+}
+
+impl User {
+    /// A new account that may sign in.
+    #[must_use]
+    pub fn new(username: Username, password_hash: PasswordHash, scopes: Scopes, now: Timestamp) -> Self {
+        Self {
+            username,
+            password_hash,
+            // An account that takes the name of one that was deleted must not take over its sessions.
+            password_version: now.0,
+            scopes,
+            status: Status::Active,
+            created: now,
+            updated: now,
+        }
+    }
 }
 
 /// Whether an account may sign in.

@@ -172,14 +172,8 @@ impl Api {
     }
 
     pub async fn add_user(&self, username: &str, password_hash: PasswordHash, scopes: &str, status: Status) {
-        let user = User {
-            username: Username::parse(username).unwrap(),
-            password_hash,
-            scopes: Scopes::parse(scopes).unwrap(),
-            status,
-            created: now(),
-            updated: now(),
-        };
+        let (username, scopes) = (Username::parse(username).unwrap(), Scopes::parse(scopes).unwrap());
+        let user = User { status, ..User::new(username, password_hash, scopes, now()) };
         assert!(self.store.add_user(&user).await.unwrap());
     }
 

@@ -6,17 +6,21 @@
 //! | `sk` | S | `USER` |
 //! | `username` | S | the username as typed |
 //! | `password_hash` | S | see [`crate::password::PasswordHash`] |
+//! | `password_version` | N | begins with `created_at` (which an absent one stands for), and goes up by one with each new password |
 //! | `scopes` | SS | absent where there is none, since a set can't be empty |
 //! | `status` | S | `active` or `disabled` |
 //! | `created_at`, `updated_at` | N | seconds since 1970 |
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::operation::{put_item::PutItemError, update_item::UpdateItemError};
+use aws_sdk_dynamodb::{
+    operation::{put_item::PutItemError, update_item::UpdateItemError},
+    types::AttributeValue,
+};
 
 use super::{
-    Item, Row, Store, StoreError, UnreadableRow, as_scopes, as_text, as_timestamp, happened, number, say, scopes, text,
-    unavailable,
+    Item, Row, Store, StoreError, UnreadableRow, as_count, as_scopes, as_text, as_timestamp, happened, number, say,
+    scopes, text, unavailable,
 };
 use crate::{
     password::PasswordHash,
@@ -56,6 +60,7 @@ impl Store {
         item.extend([
             ("username".to_owned(), text(user.username.as_str())),
             ("password_hash".to_owned(), text(user.password_hash.as_str())),
+            ("password_version".to_owned(), AttributeValue::N(user.password_version.to_string())),
             ("status".to_owned(), text(user.status.as_str())),
             ("created_at".to_owned(), number(user.created)),
             ("updated_at".to_owned(), number(user.updated)),
@@ -92,6 +97,35 @@ impl Store {
             .condition_expression("password_hash = :old")
             .expression_attribute_values(":new", text(new.as_str()))
             .expression_attribute_values(":old", text(old.as_str()))
+            .send()
+            .await;
+        happened(answer, UpdateItemError::is_conditional_check_failed_exception)
+    }
+
+    /// Gives the account a new password: sessions of the one before end at their next refresh. `false`: there is no
+    /// such account.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where the row can't be written.
+    pub async fn set_password(
+        &self,
+        username: &Username,
+        hash: &PasswordHash,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let answer = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(user_key(username)))
+            .update_expression(
+                "SET password_hash = :hash, updated_at = :now, \
+                 password_version = if_not_exists(password_version, created_at) + :one",
+            )
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":hash", text(hash.as_str()))
+            .expression_attribute_values(":now", number(now))
+            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
             .send()
             .await;
         happened(answer, UpdateItemError::is_conditional_check_failed_exception)
@@ -146,12 +180,14 @@ fn user_key(username: &Username) -> Item {
 
 fn read_user(item: &Item) -> Result<User, UnreadableRow> {
     let row = Row(item);
+    let created = row.read("created_at", as_timestamp)?;
     Ok(User {
         username: row.read("username", |value| Username::parse(as_text(value)?).map_err(say))?,
         password_hash: row.read("password_hash", |value| PasswordHash::parse(as_text(value)?).map_err(say))?,
+        password_version: row.optional("password_version", as_count)?.unwrap_or(created.0),
         scopes: row.optional("scopes", as_scopes)?.unwrap_or_default(),
         status: row.read("status", |value| as_text(value)?.parse().map_err(say))?,
-        created: row.read("created_at", as_timestamp)?,
+        created,
         updated: row.read("updated_at", as_timestamp)?,
     })
 }

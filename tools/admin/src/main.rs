@@ -183,8 +183,7 @@ async fn list_keys(store: &Store) -> Result<(), BoxError> {
 async fn add(store: &Store, name: Username, scopes: Scopes, cost: Cost) -> Result<(), BoxError> {
     let password = NewPassword::new(read_password()?, &name)?.into();
     let password_hash = PasswordHash::new(&password, cost, &mut UnwrapErr(SysRng));
-    let now = now();
-    let user = User { username: name, password_hash, scopes, status: Status::Active, created: now, updated: now };
+    let user = User::new(name, password_hash, scopes, now());
     if !store.add_user(&user).await? {
         return Err(format!("there is a user {} already, and it stays as it was", user.username).into());
     }

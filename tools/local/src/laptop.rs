@@ -13,7 +13,7 @@ use shared::password::{Cost, Password, PasswordHash};
 use shared::scope::Scopes;
 use shared::store::Store;
 use shared::time::Timestamp;
-use shared::user::{Status, User};
+use shared::user::User;
 use shared::username::Username;
 
 /// The user that exists on a laptop only. The password is shorter than a new one may be.
@@ -86,9 +86,7 @@ pub(crate) async fn add_first_user(stack: &Stack, now: Timestamp) -> Result<(), 
     let password = Password::new(PASSWORD.to_owned())?;
     let password_hash = PasswordHash::new(&password, Cost::new(COST)?, &mut UnwrapErr(SysRng));
     let scopes = Scopes::parse(SCOPES)?;
-    store
-        .add_user(&User { username, password_hash, scopes, status: Status::Active, created: now, updated: now })
-        .await?;
+    store.add_user(&User::new(username, password_hash, scopes, now)).await?;
     Ok(())
 }
 

@@ -22,7 +22,9 @@ enum Value {
     Text(Zeroizing<String>),
     /// JSON's `null`: as if the field weren't there.
     Null,
-    /// A value of another type than string.
+    /// JSON's `true` or `false`.
+    Flag(bool),
+    /// A value of another type.
     Other,
     /// A form's value that is not UTF-8.
     NotUtf8,
@@ -93,8 +95,25 @@ impl Fields {
             Value::Text(text) if text.is_empty() => Ok(None),
             Value::Text(text) => Ok(Some(text)),
             Value::Null => Ok(None),
-            Value::Other => wrong("must be a string"),
+            Value::Flag(_) | Value::Other => wrong("must be a string"),
             Value::NotUtf8 => wrong("is not UTF-8"),
+        }
+    }
+
+    /// Takes a field out that is `true` or `false`, as text or in JSON; `false` where it isn't there.
+    ///
+    /// # Errors
+    /// As [`Fields::take`], and where it is something else.
+    pub fn take_flag(&mut self, name: &str) -> Result<bool, ErrorResponse> {
+        for (_, value) in self.0.iter_mut().filter(|(field, _)| field == name) {
+            if let Value::Flag(flag) = value {
+                *value = Value::Text(flag.to_string().into());
+            }
+        }
+        match self.take(name)?.as_deref().map(String::as_str) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(ErrorResponse::invalid_request(format!("{name} must be true or false"))),
         }
     }
 
@@ -160,8 +179,8 @@ impl<'de> Deserialize<'de> for Value {
                 Ok(Value::Null)
             }
 
-            fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
-                Ok(Value::Other)
+            fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
+                Ok(Value::Flag(flag))
             }
 
             fn visit_i64<E>(self, _: i64) -> Result<Value, E> {
@@ -257,6 +276,30 @@ mod tests {
             assert_eq!(description(fields.take("a").unwrap_err()), "a must be a string");
         }
         assert_eq!(description(read(FORM, "a=%FF").unwrap().take("a").unwrap_err()), "a is not UTF-8");
+    }
+
+    #[test]
+    fn a_flag_is_true_or_false_as_text_or_in_json() {
+        for (content_type, body, flag) in [
+            (FORM, "a=true", true),
+            (FORM, "a=false", false),
+            (FORM, "a=", false),
+            (FORM, "b=true", false),
+            (JSON, r#"{"a":true}"#, true),
+            (JSON, r#"{"a":"true"}"#, true),
+            (JSON, r#"{"a":false}"#, false),
+            (JSON, r#"{"a":null}"#, false),
+        ] {
+            assert_eq!(read(content_type, body).unwrap().take_flag("a").unwrap(), flag, "{body}");
+        }
+        for (content_type, body, message) in [
+            (FORM, "a=1", "a must be true or false"),
+            (FORM, "a=TRUE", "a must be true or false"),
+            (JSON, r#"{"a":1}"#, "a must be a string"),
+            (JSON, r#"{"a":true,"a":true}"#, "a is repeated"),
+        ] {
+            assert_eq!(description(read(content_type, body).unwrap().take_flag("a").unwrap_err()), message, "{body}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod ed25519;
 mod hmac;
 mod jwk;
 mod p256;
+mod refresh;
 mod rsa;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -19,13 +20,16 @@ pub(crate) mod tests;
 use std::{
     collections::{HashMap, hash_map::Entry},
     fmt,
+    time::Duration,
 };
 
 use jsonwebtoken::{DecodingKey, EncodingKey};
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
-use self::jwk::Jwk;
+use self::jwk::{Jwk, JwkSet};
+pub(crate) use self::refresh::BYTES as REFRESH_CODE_BYTES;
+pub use self::refresh::RefreshKey;
 use crate::time::Timestamp;
 
 /// The algorithms that keys can be for (`alg` of RFC 7518 section 3.1 and RFC 8037 section 3.1).
@@ -109,6 +113,9 @@ pub enum RingError {
     /// The set has no key at all.
     #[error("has no key")]
     Empty,
+    /// What is left of one of its former keys can't be used.
+    #[error("a refresh key {0}")]
+    Refresh(KeyProblem),
     /// One of its keys can't be used.
     #[error("key {position} (kid {kid:?}) {problem}")]
     Key {
@@ -168,6 +175,7 @@ pub struct SigningKey {
     id: String,
     algorithm: Algorithm,
     key: EncodingKey,
+    refresh: RefreshKey,
     jwk: Jwk,
 }
 
@@ -181,6 +189,30 @@ pub struct VerifyingKey {
 /// A private ring, the newest key first. It is empty before the first rotation.
 pub struct SigningKeys {
     keys: Vec<SigningKey>,
+    /// What is left of signing keys that have ended.
+    refresh: Vec<RefreshKey>,
+}
+
+/// What became of a key of a ring since it was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is as good as ever.
+    Kept,
+    /// Nobody can verify what it signs, because its public half is no longer published.
+    Unpublished,
+    /// It was retired by hand: nothing that it made counts.
+    Retired,
+}
+
+/// How long a rotation leaves older keys in the ring.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    /// From when on the new key signs.
+    pub signs_from: Timestamp,
+    /// Until when keys that have no end yet verify.
+    pub verifies_until: Timestamp,
+    /// How much longer refresh tokens of an ended key count: the longest life of a session.
+    pub sessions: Duration,
 }
 
 /// A ring to verify with: public keys, and secrets of HS256.
@@ -229,6 +261,12 @@ impl SigningKey {
         }
     }
 
+    /// The key of the refresh tokens of sessions that begin while this key signs.
+    #[must_use]
+    pub fn refresh_key(&self) -> &RefreshKey {
+        &self.refresh
+    }
+
     pub(crate) fn in_library(&self) -> &EncodingKey {
         &self.key
     }
@@ -245,7 +283,8 @@ impl SigningKey {
     fn retired(&self, verifies_until: Timestamp) -> Self {
         let mut jwk = self.jwk.clone();
         jwk.exp.get_or_insert(verifies_until);
-        Self { id: self.id.clone(), algorithm: self.algorithm, key: self.key.clone(), jwk }
+        let (id, refresh) = (self.id.clone(), self.refresh.clone());
+        Self { id, algorithm: self.algorithm, key: self.key.clone(), refresh, jwk }
     }
 
     fn load(jwk: Jwk) -> Result<Self, KeyProblem> {
@@ -256,7 +295,8 @@ impl SigningKey {
             Algorithm::Rs256 => rsa::signing(&jwk),
             Algorithm::Hs256 => hmac::signing(&jwk),
         }?;
-        Ok(Self { id, algorithm, key, jwk })
+        let refresh = RefreshKey::derive(&id, &jwk)?;
+        Ok(Self { id, algorithm, key, refresh, jwk })
     }
 
     fn generate(algorithm: Algorithm, now: Timestamp, signs_from: Timestamp, rng: &mut impl CryptoRng) -> Option<Self> {
@@ -312,8 +352,9 @@ impl SigningKeys {
     /// # Errors
     /// [`RingError`] names the key that can't be used and says why.
     pub fn parse(text: &str) -> Result<Self, RingError> {
+        let set = jwk::read(text)?;
         let mut keys: Vec<SigningKey> = Vec::new();
-        for (index, jwk) in jwk::read(text)?.into_iter().enumerate() {
+        for (index, jwk) in set.keys.into_iter().enumerate() {
             let refused = refused(index, &jwk);
             let key = SigningKey::load(jwk).map_err(&refused)?;
             if keys.iter().any(|other| other.id == key.id) {
@@ -321,42 +362,51 @@ impl SigningKeys {
             }
             keys.push(key);
         }
-        Ok(Self { keys })
+        let refresh =
+            set.refresh_keys.iter().map(RefreshKey::read).collect::<Result<_, _>>().map_err(RingError::Refresh)?;
+        Ok(Self { keys, refresh })
     }
 
     /// Makes a ring of one new key that signs from `now` on, its `kid` random. `None` where the
     /// cryptographic library fails.
     #[must_use]
     pub fn generate(algorithm: Algorithm, now: Timestamp, rng: &mut impl CryptoRng) -> Option<Self> {
-        Some(Self { keys: vec![SigningKey::generate(algorithm, now, now, rng)?] })
+        Some(Self { keys: vec![SigningKey::generate(algorithm, now, now, rng)?], refresh: Vec::new() })
     }
 
     /// Makes the ring that follows this one: a new key, and behind it the keys that tokens in use may
-    /// still need. Left out are keys whose end has come, and those that `dropped` names by their `kid`;
-    /// a key that has no end yet gets `verifies_until`.
+    /// still need. Left out are keys whose end has come or that have another `fate` than to be kept; a key that
+    /// has no end yet gets one. Of keys that leave, refresh keys stay, unless they were retired by hand.
     ///
-    /// The new key signs from `signs_from` on, or from the moment before it at which no kept key signs.
-    /// `None` where the cryptographic library fails.
+    /// The new key signs from the time that `retention` says, or from the moment before it at which no kept key
+    /// signs. `None` where the cryptographic library fails.
     #[must_use]
     pub fn rotated(
         &self,
         algorithm: Algorithm,
         now: Timestamp,
-        signs_from: Timestamp,
-        verifies_until: Timestamp,
-        dropped: &dyn Fn(&str) -> bool,
+        retention: &Retention,
+        fate: &dyn Fn(&str) -> Fate,
         rng: &mut impl CryptoRng,
     ) -> Option<Self> {
-        let kept: Vec<SigningKey> = self
-            .keys
-            .iter()
-            .filter(|key| !key.is_over(now) && !dropped(&key.id))
-            .map(|key| key.retired(verifies_until))
-            .collect();
-        let signs_from = first_gap(&kept, now, signs_from);
+        let verifies_until = retention.verifies_until;
+        let (mut kept, mut refresh) = (Vec::new(), Vec::new());
+        for key in &self.keys {
+            match fate(&key.id) {
+                Fate::Retired => {}
+                Fate::Kept if !key.is_over(now) => kept.push(key.retired(verifies_until)),
+                Fate::Kept | Fate::Unpublished => {
+                    let end = key.verifies_until().unwrap_or(verifies_until);
+                    refresh.push(key.refresh.kept(end.after(retention.sessions)));
+                }
+            }
+        }
+        let ended = |key: &&RefreshKey| key.kept_until().is_some_and(|end| end <= now);
+        refresh.extend(self.refresh.iter().filter(|key| !ended(key) && fate(key.id()) != Fate::Retired).cloned());
+        let signs_from = first_gap(&kept, now, retention.signs_from);
         let mut keys = vec![SigningKey::generate(algorithm, now, signs_from, rng)?];
         keys.extend(kept);
-        Some(Self { keys })
+        Some(Self { keys, refresh })
     }
 
     /// The key that signs now: the newest whose time has come and whose end has not.
@@ -376,17 +426,23 @@ impl SigningKeys {
         self.keys.iter()
     }
 
+    /// The keys that refresh tokens may have been made with, the newest first.
+    pub fn refresh_keys(&self) -> impl Iterator<Item = &RefreshKey> {
+        self.keys.iter().map(|key| &key.refresh).chain(&self.refresh)
+    }
+
     /// The ring as a JWK Set, with all private members.
     #[must_use]
     pub fn to_private_jwks(&self) -> Zeroizing<String> {
-        jwk::write(self.keys.iter().map(|key| &key.jwk))
+        let keys = self.keys.iter().map(|key| &key.jwk).collect();
+        jwk::write(&JwkSet { keys, refresh_keys: self.refresh.iter().filter_map(RefreshKey::write).collect() })
     }
 
     /// What a verifier needs of this ring, as a JWK Set: the public halves, and the secrets of HS256.
     #[must_use]
     pub fn to_verifying_jwks(&self) -> Zeroizing<String> {
         let halves: Vec<Jwk> = self.keys.iter().map(|key| key.jwk.for_verifier()).collect();
-        jwk::write(halves.iter())
+        jwk::write(&JwkSet { keys: halves.iter().collect(), refresh_keys: Vec::new() })
     }
 }
 
@@ -408,7 +464,7 @@ impl VerifyingKeys {
     /// # Errors
     /// [`RingError`] names the key that can't be used and says why.
     pub fn parse(text: &str) -> Result<Self, RingError> {
-        let jwks = jwk::read(text)?;
+        let jwks = jwk::read(text)?.keys;
         if jwks.is_empty() {
             return Err(RingError::Empty);
         }

@@ -1,11 +1,12 @@
 //! What the functions have in common.
 //!
-//! The domain comes first: [`user`], [`username`], [`password`], [`scope`], [`session`], [`issuer`], [`key`], [`token`] and
-//! [`time`] know nothing of Lambda, AWS, HTTP or the environment, and take time and randomness as
+//! The domain comes first: [`user`], [`username`], [`password`], [`scope`], [`session`], [`issuer`], [`origin`],
+//! [`cookie`], [`key`], [`token`], [`refresh_token`] and [`time`] know nothing of Lambda, AWS, HTTP or the environment, and take time and randomness as
 //! arguments. The adapters [`store`], [`key_source`], [`aws`], [`http`], [`fields`], [`identity`], [`settings`]
 //! and [`log`] connect them to the world, and import the domain, never the other way round.
 
 pub mod aws;
+pub mod cookie;
 pub mod fields;
 pub mod http;
 pub mod identity;
@@ -13,7 +14,9 @@ pub mod issuer;
 pub mod key;
 pub mod key_source;
 pub mod log;
+pub mod origin;
 pub mod password;
+pub mod refresh_token;
 pub mod scope;
 pub mod session;
 pub mod settings;

@@ -66,6 +66,12 @@ impl Scopes {
         self.0.is_subset(&other.0)
     }
 
+    /// The scopes that are in both sets.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        Self(self.0.intersection(&other.0).cloned().collect())
+    }
+
     /// The scopes, in alphabetical order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)

@@ -5,6 +5,7 @@
 //! counts.
 
 mod keys;
+mod sessions;
 mod users;
 
 use std::{collections::HashMap, fmt::Display};
@@ -12,7 +13,10 @@ use std::{collections::HashMap, fmt::Display};
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::{Client, error::SdkError, types::AttributeValue};
 
-pub use self::keys::KeyRow;
+pub use self::{
+    keys::KeyRow,
+    sessions::{Advance, Use},
+};
 use crate::{BoxError, scope::Scopes, time::Timestamp};
 
 /// The table, and a client to reach it.
@@ -74,7 +78,11 @@ fn text(value: &str) -> AttributeValue {
 }
 
 fn number(value: Timestamp) -> AttributeValue {
-    AttributeValue::N(value.0.to_string())
+    count(value.0)
+}
+
+fn count(value: u64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
 }
 
 struct Row<'a>(&'a Item);

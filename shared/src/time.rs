@@ -1,6 +1,10 @@
-//! Points in time, as tokens and table rows write them.
+//! Points in time, as tokens and table rows write them, and spans of time, as settings do.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    fmt,
+    str::FromStr,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +19,12 @@ impl Timestamp {
     pub fn after(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(duration.as_secs()))
     }
+
+    /// The time from this point to a later one; nothing, where that has passed.
+    #[must_use]
+    pub fn until(self, later: Self) -> Duration {
+        Duration::from_secs(later.0.saturating_sub(self.0))
+    }
 }
 
 impl From<SystemTime> for Timestamp {
@@ -24,5 +34,51 @@ impl From<SystemTime> for Timestamp {
     }
 }
 
+/// A setting in whole seconds, from `MIN` to `MAX`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seconds<const MIN: u64, const MAX: u64>(Duration);
+
+/// The text is no such number of seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct InvalidSeconds<const MIN: u64, const MAX: u64>;
+
+impl<const MIN: u64, const MAX: u64> fmt::Display for InvalidSeconds<MIN, MAX> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "must be a whole number of seconds from {MIN} to {MAX}")
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> FromStr for Seconds<MIN, MAX> {
+    type Err = InvalidSeconds<MIN, MAX>;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let seconds = text.parse().ok().filter(|seconds| (MIN..=MAX).contains(seconds)).ok_or(InvalidSeconds)?;
+        Ok(Self(Duration::from_secs(seconds)))
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> From<Seconds<MIN, MAX>> for Duration {
+    fn from(seconds: Seconds<MIN, MAX>) -> Self {
+        seconds.0
+    }
+}
+
 /// Where a function gets the time from; `main` passes the system's clock.
 pub type Clock = fn() -> Timestamp;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_in_seconds_has_bounds_and_names_them() {
+        type Grace = Seconds<1, 300>;
+        for (text, seconds) in [("1", 1), ("300", 300)] {
+            assert_eq!(text.parse::<Grace>().map(Duration::from), Ok(Duration::from_secs(seconds)));
+        }
+        for text in ["", "0", "301", "-1", "1.5", "x", "99999999999999999999"] {
+            let message = text.parse::<Grace>().unwrap_err().to_string();
+            assert_eq!(message, "must be a whole number of seconds from 1 to 300");
+        }
+    }
+}

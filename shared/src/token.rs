@@ -62,13 +62,22 @@ impl From<Lifetime> for Duration {
 }
 
 /// A signed access token. It can't be printed by accident.
-pub struct AccessToken(Zeroizing<String>);
+pub struct AccessToken {
+    text: Zeroizing<String>,
+    expires: Timestamp,
+}
 
 impl AccessToken {
     /// The token's text, for the answer to its holder and for nothing else.
     #[must_use]
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// Until when it is valid.
+    #[must_use]
+    pub fn expires(&self) -> Timestamp {
+        self.expires
     }
 }
 
@@ -130,20 +139,21 @@ pub fn issue(
     let mut header = jsonwebtoken::Header::new(key.algorithm().in_library());
     header.typ = Some(TYPE.to_owned());
     header.kid = Some(key.id().to_owned());
+    let expires = now.after(grant.lifetime);
     let claims = IssuedClaims {
         iss: grant.issuer,
         sub: grant.subject.as_str(),
         aud: grant.audience,
         iat: now,
         nbf: now,
-        exp: now.after(grant.lifetime),
+        exp: expires,
         jti: random_identifier(rng),
         sid: grant.session.as_str(),
         client_id: grant.client_id,
         scope: grant.scopes.to_string(),
     };
     let token = jsonwebtoken::encode(&header, &claims, key.in_library())?;
-    Ok(AccessToken(Zeroizing::new(token)))
+    Ok(AccessToken { text: Zeroizing::new(token), expires })
 }
 
 /// What a valid token says.

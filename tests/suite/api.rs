@@ -17,6 +17,7 @@ use shared::{
     key::{Algorithm, SigningKeys},
     password::{Cost, Password, PasswordHash},
     scope::Scopes,
+    session::Session,
     store::Store,
     time::Timestamp,
     token::AccessToken,
@@ -108,9 +109,25 @@ impl Answer {
         body["error_description"].as_str().unwrap().to_owned()
     }
 
+    #[track_caller]
     pub fn access_token(&self) -> String {
         assert_eq!(self.status, 200, "{}", self.text);
         self.json()["access_token"].as_str().unwrap().to_owned()
+    }
+
+    #[track_caller]
+    pub fn refresh_token(&self) -> String {
+        assert_eq!(self.status, 200, "{}", self.text);
+        self.json()["refresh_token"].as_str().unwrap().to_owned()
+    }
+
+    /// The cookies that the answer sets, by their names; an empty value is one that is taken back.
+    pub fn cookies(&self) -> Vec<(String, String)> {
+        let headers = self.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap());
+        headers
+            .map(|header| header.split_once(';').unwrap().0.split_once('=').unwrap())
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
     }
 }
 
@@ -191,6 +208,23 @@ impl Api {
             .unwrap();
     }
 
+    /// Gives a user these scopes in the place of others.
+    pub async fn set_scopes(&self, username: &str, scopes: &[&str]) {
+        self.table
+            .update_item()
+            .table_name(self.stack.table_name())
+            .key("pk", AttributeValue::S(format!("USER#{username}")))
+            .key("sk", AttributeValue::S("USER".to_owned()))
+            .update_expression("SET scopes = :scopes")
+            .expression_attribute_values(
+                ":scopes",
+                AttributeValue::Ss(scopes.iter().map(|scope| (*scope).to_owned()).collect()),
+            )
+            .send()
+            .await
+            .unwrap();
+    }
+
     pub async fn user(&self, username: &str) -> User {
         self.store.find_user(&Username::parse(username).unwrap()).await.unwrap().unwrap()
     }
@@ -203,11 +237,12 @@ impl Api {
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let answer = Answer { status, headers, text: response.text().await.unwrap() };
-        if let Some(token) = serde_json::from_str::<Value>(&answer.text)
-            .ok()
-            .and_then(|body| body["access_token"].as_str().map(str::to_owned))
-        {
-            self.keep_secret(&token);
+        let body: Value = serde_json::from_str(&answer.text).unwrap_or_default();
+        for token in ["access_token", "refresh_token"].iter().filter_map(|name| body[name].as_str()) {
+            self.keep_secret(token);
+        }
+        for (_, value) in answer.cookies() {
+            self.keep_secret(&value);
         }
         answer
     }
@@ -226,6 +261,44 @@ impl Api {
         self.send(Method::POST, "/login", &[("Content-Type", FORM)], form(fields)).await
     }
 
+    /// Signs johndoe in.
+    pub async fn sign_in(&self) -> Answer {
+        self.login(&[("username", "johndoe"), ("password", PASSWORD)]).await
+    }
+
+    pub async fn refresh(&self, token: &str) -> Answer {
+        self.login(&[("grant_type", "refresh_token"), ("refresh_token", token)]).await
+    }
+
+    /// Makes a session of johndoe's older, as if all that happened to it had been so many seconds earlier.
+    pub async fn age_session(&self, id: &str, seconds: u64) {
+        let times = ["created_at", "last_used_at", "ends_at", "expires_at"];
+        let set: Vec<String> = times.iter().map(|time| format!("{time} = {time} - :seconds")).collect();
+        self.table
+            .update_item()
+            .table_name(self.stack.table_name())
+            .key("pk", AttributeValue::S("SESSION#johndoe".to_owned()))
+            .key("sk", AttributeValue::S(id.to_owned()))
+            .update_expression(format!("SET {}", set.join(", ")))
+            .expression_attribute_values(":seconds", AttributeValue::N(seconds.to_string()))
+            .send()
+            .await
+            .unwrap();
+    }
+
+    /// A session of johndoe's.
+    pub async fn session(&self, id: &str) -> Option<Session> {
+        let sessions = self.store.sessions(&Username::parse("johndoe").unwrap()).await.unwrap();
+        sessions.into_iter().find(|session| session.id.as_str() == id)
+    }
+
+    /// Everything that the table holds.
+    pub async fn dump(&self) -> String {
+        let answer = self.table.scan().table_name(self.stack.table_name()).send().await.unwrap();
+        assert!(answer.last_evaluated_key.is_none());
+        format!("{:?}", answer.items())
+    }
+
     /// Waits until something is so, which has to happen by itself within some seconds.
     pub async fn until(&self, condition: impl AsyncFn() -> bool) {
         let begin = Instant::now();
@@ -236,7 +309,7 @@ impl Api {
     }
 
     pub async fn token(&self) -> String {
-        self.login(&[("username", "johndoe"), ("password", PASSWORD)]).await.access_token()
+        self.sign_in().await.access_token()
     }
 
     pub async fn protected(&self, authorization: &str) -> Answer {

@@ -63,7 +63,26 @@ async fn every_sample_gets_the_answer_that_the_readme_promises() {
                 assert_eq!(answer["statusCode"], 200, "{name}: {answer}");
                 assert_eq!(serde_json::from_str::<Value>(answer["body"].as_str().unwrap()).unwrap(), greeting);
             }
-            "discovery" | "discovery-http-api" => assert_eq!(answer.unwrap()["statusCode"], 200),
+            // Their session is none of this store's.
+            "login-refresh" | "login-refresh-http-api" => {
+                let answer = answer.unwrap();
+                assert_eq!(answer["statusCode"], 400, "{name}: {answer}");
+                assert!(answer["body"].as_str().unwrap().contains("invalid_grant"));
+            }
+            "sessions-end" | "sessions-end-http-api" => assert_eq!(answer.unwrap()["statusCode"], 404),
+            "sessions-list" | "sessions-list-http-api" => {
+                let answer = answer.unwrap();
+                assert_eq!(answer["statusCode"], 200, "{name}: {answer}");
+                assert!(answer["body"].as_str().unwrap().starts_with(r#"{"sessions":["#));
+            }
+            "sessions-logout" | "sessions-logout-http-api" => {
+                let answer = answer.unwrap();
+                assert_eq!(answer["statusCode"], 200, "{name}: {answer}");
+                assert!(answer["body"].as_str().unwrap().starts_with(r#"{"ended":"#));
+            }
+            "login-revoke" | "login-revoke-http-api" | "discovery" | "discovery-http-api" => {
+                assert_eq!(answer.unwrap()["statusCode"], 200)
+            }
             "discovery-key-set" | "discovery-key-set-http-api" => {
                 assert_eq!(answer.unwrap()["body"], r#"{"keys":[]}"#);
             }
@@ -75,6 +94,8 @@ async fn every_sample_gets_the_answer_that_the_readme_promises() {
         }
         *used = true;
     }
+    // The sample's refresh token is one of the sample's key.
+    assert!(api.log().contains("session_over") && !api.log().contains("not_ours"));
     assert!(samples.len() >= 11 && samples.values().all(|used| *used), "{samples:?}");
 }
 
@@ -108,7 +129,9 @@ fn cargo_lambda_watch_gets_the_same_keys_and_every_variable_of_the_template() {
 
     let template = std::fs::read_to_string(root().join("template.yaml")).unwrap();
     let template: serde_yaml_ng::Value = serde_yaml_ng::from_str(&template).unwrap();
-    for function in ["LoginFunction", "AuthorizerFunction", "ProtectedFunction", "DiscoveryFunction"] {
+    for function in
+        ["LoginFunction", "AuthorizerFunction", "ProtectedFunction", "SessionsFunction", "DiscoveryFunction"]
+    {
         let variables = &template["Resources"][function]["Properties"]["Environment"]["Variables"];
         for name in variables.as_mapping().unwrap().keys().map(|name| name.as_str().unwrap()) {
             // Those may be left out.

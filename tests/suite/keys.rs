@@ -111,8 +111,10 @@ async fn the_metadata_are_those_of_rfc_8414() {
             "jwks_uri": format!("{url}/.well-known/jwks.json"),
             "scopes_supported": ["read", "write"],
             "response_types_supported": [],
-            "grant_types_supported": ["password"],
+            "grant_types_supported": ["password", "refresh_token"],
             "token_endpoint_auth_methods_supported": ["none"],
+            "revocation_endpoint": format!("{url}/revoke"),
+            "revocation_endpoint_auth_methods_supported": ["none"],
             "access_token_signing_alg_values_supported": ["EdDSA"],
         })
     );

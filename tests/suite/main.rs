@@ -7,6 +7,7 @@
 mod admin;
 mod api;
 mod authorizer;
+mod cookies;
 mod cors;
 mod discovery;
 mod events;
@@ -17,5 +18,8 @@ mod outage;
 mod privileges;
 mod protected;
 mod proxy;
+mod refresh;
+mod revocation;
+mod sessions;
 mod template;
 mod token;

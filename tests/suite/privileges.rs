@@ -96,16 +96,31 @@ fn text(value: &Yaml) -> String {
 /// DESIGN: who may touch what, row by row. `USERS` and `KEYS` bind a call to rows whose key begins so.
 fn allowed() -> Privileges {
     let users = "ForAllValues:StringLike dynamodb:LeadingKeys USER#*, Null dynamodb:LeadingKeys false";
+    let sessions = "ForAllValues:StringLike dynamodb:LeadingKeys SESSION#*, Null dynamodb:LeadingKeys false";
     let keys = "ForAllValues:StringEquals dynamodb:LeadingKeys KEYS, Null dynamodb:LeadingKeys false";
     let table = |action: &str, rows: &str| format!("Allow dynamodb:{action} on !GetAtt Table.Arn where {rows}");
     let secret = |action: &str| format!("Allow secretsmanager:{action} on !Ref SigningSecret where -");
     let rows = |rows: &[String]| rows.iter().cloned().collect::<BTreeSet<_>>();
     BTreeMap::from([
-        ("login".to_owned(), rows(&[table("GetItem", users), table("UpdateItem", users), secret("GetSecretValue")])),
+        (
+            "login".to_owned(),
+            rows(&[
+                table("GetItem", users),
+                table("UpdateItem", users),
+                table("PutItem", sessions),
+                table("UpdateItem", sessions),
+                secret("GetSecretValue"),
+            ]),
+        ),
         (
             "authorizer".to_owned(),
-            rows(&[table("Query", keys), format!("{} if ReadsSecret", secret("GetSecretValue"))]),
+            rows(&[
+                table("Query", keys),
+                format!("{} if HasLiveRevocation", table("GetItem", sessions)),
+                format!("{} if ReadsSecret", secret("GetSecretValue")),
+            ]),
         ),
+        ("sessions".to_owned(), rows(&[table("Query", sessions), table("DeleteItem", sessions)])),
         ("protected".to_owned(), rows(&[])),
         ("discovery".to_owned(), rows(&[table("Query", keys)])),
         (
@@ -140,10 +155,20 @@ fn the_authorizer_reads_the_secret_only_where_it_must() {
 }
 
 #[test]
+fn the_authorizer_reads_sessions_only_with_live_revocation() {
+    let template: Yaml = serde_yaml_ng::from_str(&template()).unwrap();
+    let condition = text(&template["Conditions"]["HasLiveRevocation"]);
+    assert_eq!(condition, "!Not !Equals !Ref LiveRevocation|off");
+    assert_eq!(template["Parameters"]["LiveRevocation"]["Default"], "off");
+}
+
+#[test]
 fn a_policy_that_is_widened_is_noticed() {
     let template = template();
     for (narrow, wide) in [
         ("dynamodb:LeadingKeys: [\"KEYS\"]", "dynamodb:LeadingKeys: [\"*\"]"),
+        ("dynamodb:LeadingKeys: [\"SESSION#*\"]", "dynamodb:LeadingKeys: [\"*\"]"),
+        ("              - HasLiveRevocation\n              - Sid", "              - HasTracing\n              - Sid"),
         ("dynamodb:LeadingKeys: [\"USER#*\"]", "dynamodb:LeadingKeys: [\"*\"]"),
         ("Action: dynamodb:Query", "Action: dynamodb:*"),
         ("Action: [dynamodb:GetItem, dynamodb:UpdateItem]", "Action: [dynamodb:GetItem, dynamodb:PutItem]"),

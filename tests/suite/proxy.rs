@@ -21,6 +21,8 @@ pub enum Cut {
     Before,
     /// The request has its effect, and its answer is lost.
     After,
+    /// The same, but only this once and as a server error, which the SDK tries again by itself.
+    AfterOnce,
 }
 
 #[derive(Default)]
@@ -30,6 +32,7 @@ struct Plan {
     /// From the n-th write on (counted from 0), everything fails, as if the function had been killed there.
     cut: Option<(usize, Cut)>,
     writes: usize,
+    was_cut: bool,
     dead: bool,
 }
 
@@ -80,7 +83,7 @@ impl Proxy {
 
     /// Whether the cut has come.
     pub fn was_cut(&self) -> bool {
-        self.plan.lock().unwrap().dead
+        self.plan.lock().unwrap().was_cut
     }
 
     /// How often this operation has passed.
@@ -105,7 +108,8 @@ async fn pass(State(line): State<Line>, headers: HeaderMap, body: Bytes) -> Resp
         plan.writes += usize::from(write);
         plan.seen.push(operation);
         let dead = plan.dead;
-        plan.dead |= cut.is_some();
+        plan.dead |= cut.is_some() && cut != Some(Cut::AfterOnce);
+        plan.was_cut |= cut.is_some();
         if dead { Some(Cut::Before) } else { cut }
     };
     // A client error that the SDK doesn't try again: for the function the call has failed, once and for all.
@@ -122,8 +126,10 @@ async fn pass(State(line): State<Line>, headers: HeaderMap, body: Bytes) -> Resp
     let answer = request.send().await.unwrap();
     let (status, content_type) = (answer.status().as_u16(), answer.headers().get("content-type").cloned());
     let body = answer.bytes().await.unwrap();
-    if cut == Some(Cut::After) {
-        return lost();
+    match cut {
+        Some(Cut::After) => return lost(),
+        Some(Cut::AfterOnce) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        _ => {}
     }
     let mut response = (StatusCode::from_u16(status).unwrap(), body).into_response();
     if let Some(content_type) = content_type {

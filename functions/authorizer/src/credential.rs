@@ -1,48 +1,75 @@
-//! Finds the one credential of a request (RFC 6750 section 2.1).
+//! Finds the one credential of a request: a bearer token (RFC 6750 section 2.1), or a cookie that holds one.
 
-use crate::event::Event;
+use shared::cookie;
 
-/// The request has no single bearer token.
+use crate::event::{Event, Header};
+
+/// The request has no single credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CredentialError {
-    #[error("no Authorization header")]
+    #[error("no Authorization header and no cookie")]
     Missing,
-    #[error("more than one Authorization header")]
+    #[error("more than one credential")]
     Several,
     #[error("the Authorization header is no single bearer token")]
     NotBearer,
+    #[error("the cookie is no token")]
+    NotToken,
 }
 
-/// The bearer token of the `Authorization` header, whatever the header's case.
+/// A token, and how it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Credential<'a> {
+    /// In a header that the client put there itself.
+    Header(&'a str),
+    /// In a cookie, which a browser sends whoever made it do so.
+    Cookie(&'a str),
+}
+
+impl<'a> Credential<'a> {
+    /// The credential of a request. Of two there is one only if they are the same token: which of them a proxy on the
+    /// way has looked at can't be known.
+    pub(crate) fn of(event: &'a Event) -> Result<Self, CredentialError> {
+        let in_header = bearer(event)?;
+        let in_cookie = cookie::find(event.cookies(), cookie::ACCESS).map_err(|_| CredentialError::Several)?;
+        match (in_header, in_cookie) {
+            (None, None) => Err(CredentialError::Missing),
+            (Some(header), Some(cookie)) if header != cookie => Err(CredentialError::Several),
+            (Some(token), _) => Ok(Self::Header(token)),
+            (None, Some(token)) if is_token(token) => Ok(Self::Cookie(token)),
+            (None, Some(_)) => Err(CredentialError::NotToken),
+        }
+    }
+
+    pub(crate) fn token(self) -> &'a str {
+        match self {
+            Self::Header(token) | Self::Cookie(token) => token,
+        }
+    }
+}
+
+/// The bearer token of the `Authorization` header, if there is such a header.
 ///
-/// A REST API sends each header twice, as its last value and as the list of all; an HTTP API joins
-/// repeated ones with commas. Two credentials are refused, also two equal ones: which of them a proxy on
-/// the way has looked at can't be known.
-pub(crate) fn bearer(event: &Event) -> Result<&str, CredentialError> {
-    let is_authorization = |name: &String| name.eq_ignore_ascii_case("authorization");
-    let single: Vec<&str> =
-        event.headers.iter().filter(|(name, _)| is_authorization(name)).map(|(_, value)| value.as_str()).collect();
-    let multiple: Vec<&str> = event
-        .multi_value_headers
-        .iter()
-        .filter(|(name, _)| is_authorization(name))
-        .flat_map(|(_, values)| values.iter().map(String::as_str))
-        .collect();
-    let value = match (single.as_slice(), multiple.as_slice()) {
-        ([], []) => return Err(CredentialError::Missing),
-        ([value], []) | ([], [value]) => value,
-        ([one], [other]) if one == other => one,
-        _ => return Err(CredentialError::Several),
+/// Two such headers are refused, also two equal ones. An HTTP API joins repeated ones with commas, which no token
+/// has.
+fn bearer(event: &Event) -> Result<Option<&str>, CredentialError> {
+    let value = match event.header("authorization") {
+        Header::Absent => return Ok(None),
+        Header::Single(value) => value,
+        Header::Repeated => return Err(CredentialError::Several),
     };
     let (scheme, token) = value.split_once(' ').ok_or(CredentialError::NotBearer)?;
     let token = token.trim_start_matches(' ');
-    // `b64token` of RFC 6750 section 2.1; in particular neither a comma nor another space.
-    let in_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
-    if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && token.bytes().all(in_token) {
-        Ok(token)
+    if scheme.eq_ignore_ascii_case("bearer") && is_token(token) {
+        Ok(Some(token))
     } else {
         Err(CredentialError::NotBearer)
     }
+}
+
+/// `b64token` of RFC 6750 section 2.1; in particular neither a comma nor a space.
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte))
 }
 
 #[cfg(test)]
@@ -52,7 +79,58 @@ mod tests {
 
     fn found(headers: &Value, multiple: &Value) -> Result<String, CredentialError> {
         let event = json!({ "headers": headers, "multiValueHeaders": multiple });
-        bearer(&serde_json::from_value(event).unwrap()).map(str::to_owned)
+        Credential::of(&serde_json::from_value(event).unwrap()).map(|credential| credential.token().to_owned())
+    }
+
+    /// The same with a cookie of the access token, in each form that events have for it.
+    fn with_cookie(authorization: Option<&str>, cookie: &str) -> Vec<Result<String, CredentialError>> {
+        let cookie = format!("theme=dark; __Host-access_token={cookie}");
+        let authorization = authorization.map_or(json!({}), |value| json!({ "Authorization": value }));
+        let with = |name: &str| {
+            let mut headers = authorization.clone();
+            headers[name] = json!(cookie);
+            json!({ "headers": headers })
+        };
+        [
+            with("Cookie"),
+            with("cookie"),
+            json!({ "headers": authorization, "cookies": cookie.split("; ").collect::<Vec<_>>() }),
+        ]
+        .into_iter()
+        .map(|event| {
+            let event: Event = serde_json::from_value(event).unwrap();
+            Credential::of(&event).map(|credential| match credential {
+                Credential::Header(token) => format!("header {token}"),
+                Credential::Cookie(token) => format!("cookie {token}"),
+            })
+        })
+        .collect()
+    }
+
+    #[test]
+    fn a_cookie_will_do_and_a_header_beside_it_must_be_the_same_token() {
+        for found in with_cookie(None, "a.b-c_d") {
+            assert_eq!(found.unwrap(), "cookie a.b-c_d");
+        }
+        for found in with_cookie(Some("Bearer a.b"), "a.b") {
+            assert_eq!(found.unwrap(), "header a.b");
+        }
+        for found in with_cookie(Some("Bearer a.b"), "a.c") {
+            assert_eq!(found, Err(CredentialError::Several));
+        }
+        // A header that is no token doesn't let the cookie count.
+        for found in with_cookie(Some("Basic YTpi"), "a.b") {
+            assert_eq!(found, Err(CredentialError::NotBearer));
+        }
+        for found in with_cookie(None, "a.b; __Host-access_token=a.b") {
+            assert_eq!(found, Err(CredentialError::Several));
+        }
+        for found in with_cookie(None, "\"a.b\"") {
+            assert_eq!(found, Err(CredentialError::NotToken));
+        }
+        for found in with_cookie(None, "") {
+            assert_eq!(found, Err(CredentialError::Missing));
+        }
     }
 
     #[test]

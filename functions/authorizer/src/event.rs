@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
-use shared::{identity, token::Verified};
+use shared::{identity, origin::Provenance, token::Verified};
 
 /// A `REQUEST` authorizer's event, of a REST API or of an HTTP API in payload version 1.0 or 2.0.
 #[derive(Deserialize)]
@@ -15,10 +15,15 @@ pub(crate) struct Event {
     version: Option<String>,
     /// What a REST API wants a policy for: `arn:…:execute-api:region:account:api/stage/METHOD/path`.
     method_arn: Option<String>,
+    /// The method, as a REST API has it.
+    http_method: Option<String>,
     #[serde(default, deserialize_with = "null_is_none")]
-    pub(crate) headers: HashMap<String, String>,
+    headers: HashMap<String, String>,
     #[serde(default, deserialize_with = "null_is_none")]
-    pub(crate) multi_value_headers: HashMap<String, Vec<String>>,
+    multi_value_headers: HashMap<String, Vec<String>>,
+    /// The cookies, as payload 2.0 has them.
+    #[serde(default, deserialize_with = "null_is_none")]
+    cookies: Vec<String>,
     #[serde(default, deserialize_with = "null_is_none")]
     request_context: RequestContext,
 }
@@ -28,6 +33,33 @@ pub(crate) struct Event {
 struct RequestContext {
     domain_name: Option<String>,
     stage: Option<String>,
+    #[serde(default, deserialize_with = "null_is_none")]
+    http: HttpContext,
+}
+
+#[derive(Deserialize, Default)]
+struct HttpContext {
+    /// The method, as an HTTP API has it.
+    method: Option<String>,
+}
+
+/// A header that a request should have at most once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Header<'a> {
+    Absent,
+    Single(&'a str),
+    Repeated,
+}
+
+impl<'a> Header<'a> {
+    /// The value; a repeated one as a text that is none.
+    pub(crate) fn value(self) -> Option<&'a str> {
+        match self {
+            Self::Absent => None,
+            Self::Single(value) => Some(value),
+            Self::Repeated => Some(""),
+        }
+    }
 }
 
 fn null_is_none<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
@@ -63,9 +95,47 @@ impl Event {
         }
     }
 
+    /// The header of this name in lower case, whatever case the client has sent it in.
+    ///
+    /// A REST API sends each header twice, as its last value and as the list of all.
+    pub(crate) fn header(&self, name: &str) -> Header<'_> {
+        let single: Vec<&str> = values(&self.headers, name).map(String::as_str).collect();
+        let multiple: Vec<&str> = values(&self.multi_value_headers, name).flatten().map(String::as_str).collect();
+        match (single.as_slice(), multiple.as_slice()) {
+            ([], []) => Header::Absent,
+            ([value], []) | ([], [value]) => Header::Single(value),
+            ([one], [other]) if one == other => Header::Single(one),
+            _ => Header::Repeated,
+        }
+    }
+
+    /// What the request carries of cookies, each text holding one or more of them.
+    pub(crate) fn cookies(&self) -> impl Iterator<Item = &str> {
+        let multiple: Vec<&str> = values(&self.multi_value_headers, "cookie").flatten().map(String::as_str).collect();
+        // The single form is the last of the others.
+        let single = values(&self.headers, "cookie").map(String::as_str).filter(|_| multiple.is_empty());
+        let single: Vec<&str> = single.collect();
+        self.cookies.iter().map(String::as_str).chain(single).chain(multiple)
+    }
+
+    /// Whether the method only reads (RFC 9110 section 9.2.1). What has no method may do anything.
+    pub(crate) fn is_safe(&self) -> bool {
+        let method = self.http_method.as_deref().or(self.request_context.http.method.as_deref());
+        matches!(method, Some("GET" | "HEAD" | "OPTIONS"))
+    }
+
+    /// Where the request says that it comes from.
+    pub(crate) fn provenance(&self) -> Provenance<'_> {
+        Provenance { origin: self.header("origin").value(), fetch_site: self.header("sec-fetch-site").value() }
+    }
+
     pub(crate) fn domain_and_stage(&self) -> (Option<&str>, Option<&str>) {
         (self.request_context.domain_name.as_deref(), self.request_context.stage.as_deref())
     }
+}
+
+fn values<'a, V>(headers: &'a HashMap<String, V>, name: &str) -> impl Iterator<Item = &'a V> {
+    headers.iter().filter(move |(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
 /// What an answer allows.
@@ -147,6 +217,28 @@ impl Answer {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    fn event(value: &serde_json::Value) -> Event {
+        serde_json::from_value(value.clone()).unwrap()
+    }
+
+    #[test]
+    fn only_methods_that_read_are_safe_in_either_payload() {
+        for (method, safe) in [("GET", true), ("HEAD", true), ("OPTIONS", true), ("POST", false), ("get", false)] {
+            assert_eq!(event(&json!({ "httpMethod": method })).is_safe(), safe, "{method}");
+            assert_eq!(event(&json!({ "requestContext": { "http": { "method": method } } })).is_safe(), safe);
+        }
+        assert!(!event(&json!({})).is_safe());
+    }
+
+    #[test]
+    fn a_repeated_origin_is_none_that_is_allowed() {
+        let repeated = event(&json!({ "multiValueHeaders": { "Origin": ["https://a.example", "https://a.example"] } }));
+        assert_eq!(repeated.provenance().origin, Some(""));
+        let single = event(&json!({ "headers": { "ORIGIN": "https://a.example" } }));
+        assert_eq!(single.provenance().origin, Some("https://a.example"));
+        assert!(event(&json!({})).provenance().is_silent());
+    }
 
     fn target(event: &serde_json::Value) -> Option<Target> {
         serde_json::from_value::<Event>(event.clone()).unwrap().target()

@@ -7,10 +7,14 @@
 //! | REST API, `REQUEST` | a policy for this API and stage | the error `Unauthorized` | another error |
 //! | HTTP API, payload 2.0 | `isAuthorized: true` | `isAuthorized: false` | another error |
 //!
+//! A token in a cookie counts as one in the header, but for methods that change something: those must come from a page
+//! of the API's own origin or of one of the setting's, because a browser sends cookies whoever made it do so.
+//!
 //! The gateway makes 401 of the error message `Unauthorized`, and a failure of any other error.
 
 mod credential;
 mod event;
+mod revocation;
 
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde_json::value::RawValue;
@@ -19,13 +23,16 @@ use shared::{
     key::VerifyingKeys,
     key_source::{KeySource, KeysUnavailable, VerifyingRing},
     log::causes,
+    origin::Origins,
+    store::StoreError,
     time::Clock,
     token::{self, Refusal, Verified},
 };
 use tracing::{error, info};
 
+pub use crate::revocation::{LiveRevocation, Staleness};
 use crate::{
-    credential::{CredentialError, bearer},
+    credential::{Credential, CredentialError},
     event::{Answer, Event, Payload},
 };
 
@@ -37,6 +44,10 @@ pub struct Authorizer {
     pub issuer: Issuer,
     /// The only audience that is accepted.
     pub audience: String,
+    /// The origins whose pages may act with cookies, beside the API's own.
+    pub origins: Origins,
+    /// Whether tokens of sessions that have ended are refused; `None` lets them live until they expire.
+    pub revocation: Option<LiveRevocation>,
     /// The time.
     pub clock: Clock,
 }
@@ -48,6 +59,10 @@ enum Denial {
     Credential(#[from] CredentialError),
     #[error(transparent)]
     Token(#[from] Refusal),
+    #[error("a page of another origin may have made the browser send the cookie")]
+    CrossOrigin,
+    #[error("the session has ended")]
+    Ended,
 }
 
 /// Why nothing can be said of a request: never an allow, never a 401.
@@ -61,6 +76,8 @@ enum Outage {
     Issuer,
     #[error(transparent)]
     Keys(#[from] KeysUnavailable),
+    #[error("whether the session goes on can't be found out")]
+    Session(#[from] StoreError),
 }
 
 /// What the gateway is told instead of an answer.
@@ -117,11 +134,15 @@ impl Authorizer {
         let issuer = self.issuer.for_request(domain, stage).ok_or(Outage::Issuer)?;
         // Before the credential: with no keys the answer is an outage to everyone.
         let keys = self.keys.keys().await?;
-        let token = match bearer(event) {
-            Ok(token) => token,
+        let credential = match Credential::of(event) {
+            Ok(credential) => credential,
             Err(error) => return Ok(Err(error.into())),
         };
-        let verify = |keys: &VerifyingKeys| token::verify(token, keys, &issuer, &self.audience, (self.clock)());
+        if matches!(credential, Credential::Cookie(_)) && !event.is_safe() && !self.may_act(event, &issuer) {
+            return Ok(Err(Denial::CrossOrigin));
+        }
+        let verify =
+            |keys: &VerifyingKeys| token::verify(credential.token(), keys, &issuer, &self.audience, (self.clock)());
         let outcome = match verify(&keys) {
             // It may be a key that was published since.
             Err(Refusal::UnknownKey) => match self.keys.look_again().await? {
@@ -130,6 +151,21 @@ impl Authorizer {
             },
             outcome => outcome,
         };
-        Ok(outcome.map_err(Denial::from))
+        let verified = match outcome {
+            Ok(verified) => verified,
+            Err(refusal) => return Ok(Err(refusal.into())),
+        };
+        if let Some(revocation) = &self.revocation
+            && !revocation.is_live(&verified, (self.clock)()).await?
+        {
+            return Ok(Err(Denial::Ended));
+        }
+        Ok(Ok(verified))
+    }
+
+    /// Whether the request comes from a page that may act with cookies.
+    fn may_act(&self, event: &Event, issuer: &str) -> bool {
+        let domain = event.domain_and_stage().0.map(|domain| format!("https://{domain}"));
+        self.origins.may_act([Some(issuer), domain.as_deref()].into_iter().flatten(), event.provenance())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use authorizer::Authorizer;
+use authorizer::{Authorizer, LiveRevocation, Staleness};
 use lambda_runtime::service_fn;
 use shared::{
     BoxError, aws,
@@ -33,10 +33,18 @@ async fn main() -> Result<(), BoxError> {
     if let Err(error) = keys.keys().await {
         warn!(cause = causes(&error), "no verifying keys yet");
     }
+    let revocation = match settings.required("LIVE_REVOCATION")? {
+        Staleness::Unbounded => None,
+        Staleness::Bounded(bound) => {
+            Some(LiveRevocation::new(Store::new(&sdk, settings.required::<String>("TABLE_NAME")?), bound))
+        }
+    };
     let authorizer = Authorizer {
         keys,
         issuer: settings.optional("ISSUER")?.unwrap_or_default(),
         audience: settings.required("AUDIENCE")?,
+        origins: settings.optional("CORS_ORIGINS")?.unwrap_or_default(),
+        revocation,
         clock,
     };
     lambda_runtime::run(service_fn(|event| authorizer.handle(event))).await

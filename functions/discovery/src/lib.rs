@@ -82,8 +82,10 @@ impl Discovery {
             issuer: &issuer,
             scopes_supported: scopes,
             response_types_supported: [],
-            grant_types_supported: ["password"],
+            grant_types_supported: ["password", "refresh_token"],
             token_endpoint_auth_methods_supported: ["none"],
+            revocation_endpoint: format!("{issuer}/revoke"),
+            revocation_endpoint_auth_methods_supported: ["none"],
             access_token_signing_alg_values_supported: algorithms.into_iter().map(Algorithm::name).collect(),
         }))
     }
@@ -99,8 +101,10 @@ struct Metadata<'a> {
     scopes_supported: Vec<&'a str>,
     /// Required, and empty: there is no authorization endpoint.
     response_types_supported: [&'a str; 0],
-    grant_types_supported: [&'a str; 1],
+    grant_types_supported: [&'a str; 2],
     token_endpoint_auth_methods_supported: [&'a str; 1],
+    revocation_endpoint: String,
+    revocation_endpoint_auth_methods_supported: [&'a str; 1],
     access_token_signing_alg_values_supported: Vec<&'a str>,
 }
 
@@ -124,7 +128,11 @@ fn welcome() -> Response<Body> {
             "version": env!("CARGO_PKG_VERSION"),
             "routes": [
                 route("GET", "/", "This page"),
-                route("POST", "/login", "Takes username and password, as a form or as JSON; gives an access token"),
+                route("POST", "/login", "Takes username and password, or a refresh token, as a form or as JSON; gives tokens"),
+                route("POST", "/revoke", "Ends the session of a token"),
+                route("POST", "/logout", "Ends the caller's session, the others, or all"),
+                route("GET", "/sessions", "Lists the caller's sessions"),
+                route("DELETE", "/sessions/{id}", "Ends one of the caller's sessions"),
                 route("GET", "/protected", "Greets the holder of an access token"),
                 route("GET", "/.well-known/jwks.json", "The public keys that access tokens are verified with"),
                 route("GET", "/.well-known/oauth-authorization-server", "What OAuth clients need to know of this API"),

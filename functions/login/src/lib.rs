@@ -1,111 +1,155 @@
-//! `POST /login`, the token endpoint (RFC 6749 section 3.2), for the grant `password`.
+//! `POST /login`, the token endpoint (RFC 6749 section 3.2), for the grants `password` and `refresh_token`; and
+//! `POST /revoke`, the revocation endpoint (RFC 7009), which is here because checking a refresh token takes the keys
+//! that make them.
 //!
-//! The grant is for first-party sign-in; OAuth 2.1 and RFC 9700 forbid it to third parties.
+//! The grant `password` is for first-party sign-in; OAuth 2.1 and RFC 9700 forbid it to third parties.
 
-mod grant;
+mod answer;
+mod error;
+mod password_grant;
+mod refresh_grant;
 mod request;
+mod revoke;
 
-use std::time::Duration;
+use std::{borrow::Cow, sync::Arc};
 
-use lambda_http::{
-    Body, Request, Response,
-    http::{HeaderValue, StatusCode, header},
-};
+use lambda_http::{Body, Request, RequestExt, Response, http::StatusCode};
 use rand::CryptoRng;
-use serde::Serialize;
+use serde_json::json;
 use shared::{
     http::{self, ErrorResponse},
     issuer::Issuer,
-    key_source::{KeySource, SigningRing},
+    key::{SigningKey, SigningKeys},
+    key_source::{KeySource, KeysUnavailable, SigningRing},
     log::causes,
+    origin::Origins,
     password::{Cost, PasswordHash},
+    session::{Policy, Session},
     store::Store,
-    time::Clock,
-    token::Lifetime,
+    time::{Clock, Timestamp},
+    token::{self, AccessToken, Grant, Lifetime},
 };
 use tracing::{error, info};
 
-pub use crate::grant::{LoginError, Rejection};
+pub use crate::error::{LoginError, NotRefreshed, Rejection};
+use crate::{error::unavailable, request::TokenRequest};
 
 /// The token endpoint, with all that it needs.
 pub struct Login<R> {
-    store: Store,
-    keys: KeySource<SigningRing>,
-    issuer: Issuer,
-    audience: String,
-    lifetime: Lifetime,
-    cost: Cost,
-    /// What the password of an unknown user is verified against.
-    decoy: PasswordHash,
-    clock: Clock,
-    rng: R,
-}
-
-/// The answer of RFC 6749 section 5.1.
-#[derive(Serialize)]
-struct TokenResponse<'a> {
-    access_token: &'a str,
-    token_type: &'static str,
-    expires_in: u64,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    scope: String,
+    /// Users and sessions.
+    pub store: Store,
+    /// The keys that tokens are made with.
+    pub keys: KeySource<SigningRing>,
+    /// Who issues the tokens.
+    pub issuer: Issuer,
+    /// For whom access tokens are.
+    pub audience: String,
+    /// How long access tokens are valid.
+    pub lifetime: Lifetime,
+    /// How long sessions last.
+    pub sessions: Policy,
+    /// The origins whose pages may use cookies, beside the API's own.
+    pub origins: Origins,
+    /// The cost of new hashes, and of the work for unknown users.
+    pub cost: Cost,
+    /// What the password of an unknown user is verified against; of this cost.
+    pub decoy: PasswordHash,
+    /// The time.
+    pub clock: Clock,
+    /// Randomness.
+    pub rng: R,
 }
 
 impl<R: CryptoRng + Clone + Send + 'static> Login<R> {
-    /// Puts the endpoint together; `cost` is that of new hashes and of the work for unknown users.
-    #[expect(clippy::too_many_arguments, reason = "each is one setting or client that main made")]
-    pub fn new(
-        store: Store,
-        keys: KeySource<SigningRing>,
-        issuer: Issuer,
-        audience: String,
-        lifetime: Lifetime,
-        cost: Cost,
-        clock: Clock,
-        mut rng: R,
-    ) -> Self {
-        let decoy = PasswordHash::decoy(cost, &mut rng);
-        Self { store, keys, issuer, audience, lifetime, cost, decoy, clock, rng }
-    }
-
     /// Answers one request.
     pub async fn handle(&self, request: Request) -> Response<Body> {
-        let request_id = http::request_id(&request).to_owned();
-        match self.sign_in(&request).await {
-            Ok(signed_in) => {
-                info!(
-                    request_id,
-                    outcome = "signed_in",
-                    user = %signed_in.username,
-                    session = %signed_in.session,
-                    scope = %signed_in.scopes,
-                );
-                let mut response = http::json(
-                    StatusCode::OK,
-                    &TokenResponse {
-                        access_token: signed_in.token.expose(),
-                        token_type: "bearer",
-                        expires_in: Duration::from(self.lifetime).as_secs(),
-                        scope: signed_in.scopes.to_string(),
-                    },
-                );
-                // RFC 6749 section 5.1 asks for it beside Cache-Control.
-                response.headers_mut().insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
-                response
-            }
-            Err(refused) => {
-                match &refused {
-                    LoginError::Unavailable(cause) => {
-                        error!(request_id, outcome = "unavailable", cause = causes(cause.as_ref()));
-                    }
-                    LoginError::Rejected(rejection) => {
-                        info!(request_id, outcome = "rejected", reason = %rejection, user = rejection.user());
-                    }
-                    LoginError::Malformed(_) => info!(request_id, outcome = "malformed"),
-                    LoginError::InvalidScope => info!(request_id, outcome = "invalid_scope"),
-                }
-                ErrorResponse::from(refused).into()
-            }
+        // By its end: a custom domain may put something of its own in front of the path.
+        let outcome = if request.raw_http_path().ends_with("/revoke") {
+            self.revoke(&request).await.map(|()| http::json(StatusCode::OK, &json!({})))
+        } else {
+            self.grant(&request).await
+        };
+        outcome.unwrap_or_else(|refused| {
+            log_refusal(http::request_id(&request), &refused);
+            ErrorResponse::from(refused).into()
+        })
+    }
+
+    async fn grant(&self, request: &Request) -> Result<Response<Body>, LoginError> {
+        let (outcome, granted) = match TokenRequest::of(request)? {
+            TokenRequest::Password(asked) => ("signed_in", self.sign_in(&asked, request).await?),
+            TokenRequest::Refresh(asked) => ("refreshed", self.refresh(&asked, request).await?),
+        };
+        let response = granted.response((self.clock)())?;
+        info!(
+            request_id = http::request_id(request),
+            outcome,
+            user = %granted.username,
+            session = %granted.session.id,
+            scope = %granted.scopes,
+        );
+        Ok(response)
+    }
+
+    fn issuer(&self, request: &Request) -> Result<Cow<'_, str>, LoginError> {
+        let (domain, stage) = http::domain_and_stage(request);
+        let issuer = self.issuer.for_request(domain, stage);
+        issuer.ok_or_else(|| unavailable("ISSUER is not set, and the request doesn't say its domain"))
+    }
+
+    /// The ring, with a key that signs now.
+    async fn ring(&self) -> Result<Arc<SigningKeys>, LoginError> {
+        let mut ring = self.keys.keys().await.map_err(unavailable)?;
+        if ring.signing((self.clock)()).is_none() {
+            // Before the first rotation the ring is empty.
+            ring = self.keys.look_again().await.map_err(unavailable)?.unwrap_or(ring);
         }
+        Ok(ring)
+    }
+
+    /// Signs an access token for the session, which it doesn't outlive.
+    fn access_token(
+        &self,
+        granted: &Grant<'_>,
+        session: &Session,
+        key: &SigningKey,
+        now: Timestamp,
+    ) -> Result<AccessToken, LoginError> {
+        let lifetime = granted.lifetime.min(now.until(session.ends));
+        let grant = Grant { lifetime, ..granted.clone() };
+        token::issue(&grant, key, now, &mut self.rng.clone()).map_err(unavailable)
+    }
+
+    /// Refuses a request that a page of another origin may have made a visitor's browser send.
+    fn check_origin(&self, request: &Request, needs_proof: bool) -> Result<(), LoginError> {
+        let from = http::provenance(request);
+        let (domain, stage) = http::domain_and_stage(request);
+        let own = [self.issuer.for_request(domain, stage), domain.map(|domain| format!("https://{domain}").into())];
+        // A program that is no browser has no visitor's cookies to send, and says nothing of a page.
+        let harmless = from.is_silent() && !needs_proof;
+        if harmless || self.origins.may_act(own.iter().flatten().map(AsRef::as_ref), from) {
+            Ok(())
+        } else {
+            Err(LoginError::CrossOrigin)
+        }
+    }
+}
+
+fn signing(ring: &SigningKeys, now: Timestamp) -> Result<&SigningKey, LoginError> {
+    ring.signing(now).ok_or(KeysUnavailable::None).map_err(unavailable)
+}
+
+fn log_refusal(request_id: &str, refused: &LoginError) {
+    match refused {
+        LoginError::Unavailable(cause) => {
+            error!(request_id, outcome = "unavailable", cause = causes(cause.as_ref()));
+        }
+        LoginError::Rejected(rejection) => {
+            info!(request_id, outcome = "rejected", reason = %rejection, user = rejection.user());
+        }
+        LoginError::NotRefreshed(reason) => info!(request_id, outcome = "not_refreshed", reason = %reason),
+        LoginError::CrossOrigin => info!(request_id, outcome = "cross_origin"),
+        LoginError::Malformed(_) => info!(request_id, outcome = "malformed"),
+        LoginError::InvalidScope => info!(request_id, outcome = "invalid_scope"),
     }
 }

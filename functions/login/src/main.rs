@@ -8,6 +8,9 @@ use shared::{
     BoxError, aws, http,
     key_source::{KeyRefresh, KeySource, SigningRing},
     log::{self, causes},
+    origin::Origins,
+    password::PasswordHash,
+    session::{self, GraceWindow, IdleTimeout, Policy},
     settings::Settings,
     store::Store,
     time::Timestamp,
@@ -21,21 +24,31 @@ async fn main() -> Result<(), BoxError> {
     log::start(settings.required("LOG_LEVEL")?, env!("CARGO_CRATE_NAME"));
     let sdk = aws::sdk_config().await?;
     let clock = || Timestamp::from(SystemTime::now());
-    let ring = SigningRing::new(settings.required("SIGNING_KEYS")?, &sdk);
-    let keys = KeySource::new(ring, settings.optional("KEY_REFRESH")?.unwrap_or(KeyRefresh::OF_A_SIGNER), clock);
+    let signing_ring = SigningRing::new(settings.required("SIGNING_KEYS")?, &sdk);
+    let keys =
+        KeySource::new(signing_ring, settings.optional("KEY_REFRESH")?.unwrap_or(KeyRefresh::OF_A_SIGNER), clock);
     // Lambda gives full speed to the start; a failure is tried again by the first request.
     if let Err(error) = keys.keys().await {
         warn!(cause = causes(&error), "no signing keys yet");
     }
-    let login = Login::new(
-        Store::new(&sdk, settings.required::<String>("TABLE_NAME")?),
+    let (cost, mut rng) = (settings.required("BCRYPT_COST")?, UnwrapErr(SysRng));
+    let origins: Origins = settings.optional("CORS_ORIGINS")?.unwrap_or_default();
+    let login = Login {
+        store: Store::new(&sdk, settings.required::<String>("TABLE_NAME")?),
         keys,
-        settings.optional("ISSUER")?.unwrap_or_default(),
-        settings.required("AUDIENCE")?,
-        settings.required("ACCESS_TOKEN_LIFETIME")?,
-        settings.required("BCRYPT_COST")?,
+        issuer: settings.optional("ISSUER")?.unwrap_or_default(),
+        audience: settings.required("AUDIENCE")?,
+        lifetime: settings.required("ACCESS_TOKEN_LIFETIME")?,
+        sessions: Policy {
+            lifetime: settings.required::<session::Lifetime>("SESSION_LIFETIME")?.into(),
+            idle: settings.required::<IdleTimeout>("SESSION_IDLE_TIMEOUT")?.into(),
+            grace: settings.required::<GraceWindow>("REFRESH_GRACE_WINDOW")?.into(),
+        },
+        origins: origins.clone(),
+        cost,
+        decoy: PasswordHash::decoy(cost, &mut rng),
         clock,
-        UnwrapErr(SysRng),
-    );
-    http::run(settings.optional("CORS_ORIGINS")?.unwrap_or_default(), |request| login.handle(request)).await
+        rng,
+    };
+    http::run(origins, |request| login.handle(request)).await
 }

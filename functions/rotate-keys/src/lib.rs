@@ -21,10 +21,10 @@ use rand::CryptoRng;
 use serde::Deserialize;
 use shared::{
     BoxError,
-    key::{Algorithm, SigningKey, SigningKeys, VerifyingKeys},
+    key::{Algorithm, Fate, Retention, SigningKey, SigningKeys, VerifyingKeys},
     log::causes,
     scope::Scopes,
-    session::SessionId,
+    session::{self, SessionId},
     store::{KeyRow, Store},
     time::{Clock, Timestamp},
     token::{self, Grant, Lifetime},
@@ -101,6 +101,8 @@ pub struct Rotation<R> {
     pub algorithm: Algorithm,
     /// How long tokens live.
     pub lifetime: Lifetime,
+    /// How long sessions last, and so how long refresh tokens of older keys count.
+    pub session_lifetime: session::Lifetime,
     /// How long a key is published before it signs.
     pub publish_ahead: PublishAhead,
     /// The time.
@@ -170,10 +172,14 @@ impl<R: CryptoRng + Clone> Rotation<R> {
         let rows = self.store.keys().await?;
         let now = (self.clock)();
         let signs_from = now.after(self.publish_ahead.0);
-        let verifies_until = signs_from.after(self.lifetime.into()).after(MARGIN);
+        let retention = Retention {
+            signs_from,
+            verifies_until: signs_from.after(self.lifetime.into()).after(MARGIN),
+            sessions: self.session_lifetime.into(),
+        };
         let mut rng = self.rng.clone();
         let rotated = current
-            .rotated(self.algorithm, now, signs_from, verifies_until, &|id| is_gone(id, &current, &rows), &mut rng)
+            .rotated(self.algorithm, now, &retention, &|id| fate(id, &current, &rows), &mut rng)
             .ok_or("no key could be made")?;
         self.secret.put(id, version, &rotated.to_private_jwks()).await?;
         Ok("created")
@@ -238,7 +244,7 @@ impl<R: CryptoRng + Clone> Rotation<R> {
             .keys()
             .filter(|key| Some(key.id()) == signer)
             .any(|key| key.verifies_until().is_some_and(|end| end < last_token));
-        let retired = pending.signing(now).is_some_and(|key| is_gone(key.id(), pending, rows));
+        let retired = pending.signing(now).is_some_and(|key| fate(key.id(), pending, rows) != Fate::Kept);
         if too_old || retired {
             return Err("this rotation has been overtaken: remove AWSPENDING from its version, and rotate anew".into());
         }
@@ -276,12 +282,13 @@ fn newest(ring: &SigningKeys) -> Result<&SigningKey, BoxError> {
     ring.newest().ok_or_else(|| "the ring has no key".into())
 }
 
-/// Whether a key of the ring must not sign any more: it was retired by hand, or nobody can know its public
-/// half, because its row is gone.
-fn is_gone(id: &str, ring: &SigningKeys, rows: &[KeyRow]) -> bool {
+/// What became of a key of the ring, as the rows tell: it was retired by hand, or nobody can know its public half,
+/// because its row is gone.
+fn fate(id: &str, ring: &SigningKeys, rows: &[KeyRow]) -> Fate {
     match rows.iter().find(|row| row.id == id) {
-        Some(row) => row.retired,
-        None => ring.keys().any(|key| key.id() == id && key.public_jwk().is_some()),
+        Some(row) if row.retired => Fate::Retired,
+        None if ring.keys().any(|key| key.id() == id && key.public_jwk().is_some()) => Fate::Unpublished,
+        _ => Fate::Kept,
     }
 }
 

@@ -18,6 +18,7 @@ async fn main() -> Result<(), BoxError> {
         store: Store::new(&sdk, settings.required::<String>("TABLE_NAME")?),
         algorithm: settings.required("SIGNING_ALGORITHM")?,
         lifetime: settings.required("ACCESS_TOKEN_LIFETIME")?,
+        session_lifetime: settings.required("SESSION_LIFETIME")?,
         publish_ahead: settings.optional("KEY_PUBLISH_AHEAD")?.unwrap_or_default(),
         clock: || Timestamp::from(SystemTime::now()),
         rng: UnwrapErr(SysRng),

@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer, Serialize};
 use zeroize::Zeroizing;
 
-use super::{Algorithm, KeyProblem, RingError};
+use super::{Algorithm, KeyProblem, RingError, refresh::RefreshJwk};
 use crate::time::Timestamp;
 
 /// A `kid` is looked up and logged: longer ones than this are of no use to anyone.
@@ -132,20 +132,25 @@ pub(super) fn encode_private(bytes: &[u8]) -> Zeroizing<String> {
     Zeroizing::new(encode(bytes))
 }
 
-/// Reads the JWKs of a set, or the single one.
-pub(super) fn read(text: &str) -> Result<Vec<Jwk>, RingError> {
+/// A ring as it is written: a JWK Set, with a member of our own (RFC 7517 section 5 has others ignore it).
+#[derive(Serialize, Deserialize)]
+pub(super) struct JwkSet<K, R> {
+    pub(super) keys: Vec<K>,
+    /// What is left of signing keys that have ended.
+    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
+    pub(super) refresh_keys: Vec<R>,
+}
+
+/// Reads a set, or the single JWK as a set of one.
+pub(super) fn read(text: &str) -> Result<JwkSet<Jwk, RefreshJwk>, RingError> {
     /// A set has this member; whether its value is one is for the second reading to say.
     #[derive(Deserialize)]
     struct Probe {
         keys: Option<serde::de::IgnoredAny>,
     }
-    #[derive(Deserialize)]
-    struct JwkSet {
-        keys: Vec<Jwk>,
-    }
     match serde_json::from_str::<Probe>(text).map_err(form)?.keys {
-        Some(_) => Ok(serde_json::from_str::<JwkSet>(text).map_err(form)?.keys),
-        None => Ok(vec![read_one(text)?]),
+        Some(_) => serde_json::from_str(text).map_err(form),
+        None => Ok(JwkSet { keys: vec![read_one(text)?], refresh_keys: Vec::new() }),
     }
 }
 
@@ -160,12 +165,8 @@ fn form(error: serde_json::Error) -> RingError {
     RingError::Form { line: error.line(), column: error.column() }
 }
 
-/// Writes the keys as a JWK Set.
-pub(super) fn write<'a>(keys: impl Iterator<Item = &'a Jwk>) -> Zeroizing<String> {
-    #[derive(Serialize)]
-    struct JwkSet<'a> {
-        keys: Vec<&'a Jwk>,
-    }
+/// Writes a set.
+pub(super) fn write(set: &JwkSet<&Jwk, RefreshJwk>) -> Zeroizing<String> {
     // Strings, numbers and lists of strings always have a JSON form.
-    Zeroizing::new(serde_json::to_string(&JwkSet { keys: keys.collect() }).unwrap_or_default())
+    Zeroizing::new(serde_json::to_string(set).unwrap_or_default())
 }

@@ -1,4 +1,5 @@
 use super::*;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::crypto;
 use proptest::prelude::*;
 use rand::{rand_core::UnwrapErr, rngs::SysRng};
@@ -224,7 +225,7 @@ fn the_public_jwk_has_the_public_members_and_nothing_else() {
 impl SigningKeys {
     /// With an ES256 key in front, so that the older one has all its times.
     fn rotated_for_test(&self) -> Self {
-        self.rotated(Algorithm::Es256, NOW, NOW, NOW.after(DAY), &|_| false, &mut rng()).unwrap()
+        self.rotated(Algorithm::Es256, NOW, &retention(NOW, NOW.after(DAY)), &|_| Fate::Kept, &mut rng()).unwrap()
     }
 }
 
@@ -464,6 +465,10 @@ fn neither_keys_nor_errors_print_private_members() {
 const HOUR: std::time::Duration = std::time::Duration::from_hours(1);
 const DAY: std::time::Duration = std::time::Duration::from_hours(24);
 
+fn retention(signs_from: Timestamp, verifies_until: Timestamp) -> Retention {
+    Retention { signs_from, verifies_until, sessions: 90 * DAY }
+}
+
 #[test]
 fn a_rotation_puts_the_new_key_in_front_and_gives_the_others_an_end() {
     let mut old = json!({ "keys": [private(Algorithm::EdDsa), private(Algorithm::Rs256), private(Algorithm::Hs256)] });
@@ -472,7 +477,7 @@ fn a_rotation_puts_the_new_key_in_front_and_gives_the_others_an_end() {
     let old = SigningKeys::parse(&old.to_string()).unwrap();
     let before = old.to_private_jwks();
     let (from, until) = (NOW.after(HOUR), NOW.after(DAY));
-    let new = old.rotated(Algorithm::Es256, NOW, from, until, &|_| false, &mut rng()).unwrap();
+    let new = old.rotated(Algorithm::Es256, NOW, &retention(from, until), &|_| Fate::Kept, &mut rng()).unwrap();
 
     let first = new.newest().unwrap();
     assert_eq!(first.algorithm(), Algorithm::Es256);
@@ -496,29 +501,89 @@ fn a_rotation_puts_the_new_key_in_front_and_gives_the_others_an_end() {
 #[test]
 fn where_no_other_key_signs_the_new_one_does_not_wait() {
     let (from, until) = (NOW.after(HOUR), NOW.after(DAY));
-    let rotate = |ring: &SigningKeys, dropped: &dyn Fn(&str) -> bool| {
-        let new = ring.rotated(Algorithm::EdDsa, NOW, from, until, dropped, &mut rng()).unwrap();
+    let rotate = |ring: &SigningKeys, fate: Fate| {
+        let new = ring.rotated(Algorithm::EdDsa, NOW, &retention(from, until), &|_| fate, &mut rng()).unwrap();
         new.newest().unwrap().signs_from()
     };
-    assert_eq!(rotate(&SigningKeys::parse(r#"{"keys":[]}"#).unwrap(), &|_| false), NOW);
+    assert_eq!(rotate(&SigningKeys::parse(r#"{"keys":[]}"#).unwrap(), Fate::Kept), NOW);
     let ring = ring(Algorithm::Es256, NOW);
-    assert_eq!(rotate(&ring, &|_| false), from);
-    assert_eq!(rotate(&ring, &|_| true), NOW);
+    assert_eq!(rotate(&ring, Fate::Kept), from);
+    assert_eq!(rotate(&ring, Fate::Unpublished), NOW);
     let timed =
         |member, time| SigningKeys::parse(&with(private(Algorithm::Es256), member, json!(time)).to_string()).unwrap();
-    assert_eq!(rotate(&timed("exp", NOW), &|_| false), NOW);
-    assert_eq!(rotate(&timed("nbf", NOW.after(HOUR / 2)), &|_| false), NOW);
+    assert_eq!(rotate(&timed("exp", NOW), Fate::Kept), NOW);
+    assert_eq!(rotate(&timed("nbf", NOW.after(HOUR / 2)), Fate::Kept), NOW);
     // Nor does it leave a gap where the last of the others ends before its time.
-    assert_eq!(rotate(&timed("exp", NOW.after(HOUR / 2)), &|_| false), NOW.after(HOUR / 2));
-    assert_eq!(rotate(&timed("exp", NOW.after(HOUR)), &|_| false), from);
+    assert_eq!(rotate(&timed("exp", NOW.after(HOUR / 2)), Fate::Kept), NOW.after(HOUR / 2));
+    assert_eq!(rotate(&timed("exp", NOW.after(HOUR)), Fate::Kept), from);
 }
 
 #[test]
 fn a_dropped_key_is_gone() {
     let ring = ring(Algorithm::Hs256, NOW).rotated_for_test().rotated_for_test();
     let bad = ids(&ring)[1].to_owned();
-    let new = ring.rotated(Algorithm::Hs256, NOW, NOW, NOW.after(DAY), &|kid| kid == bad, &mut rng()).unwrap();
-    assert_eq!(ids(&new)[1..], [ids(&ring)[0], ids(&ring)[2]]);
+    for (fate, refreshes) in [(Fate::Retired, false), (Fate::Unpublished, true)] {
+        let fate_of = |kid: &str| if kid == bad { fate } else { Fate::Kept };
+        let new = ring.rotated(Algorithm::Hs256, NOW, &retention(NOW, NOW.after(DAY)), &fate_of, &mut rng()).unwrap();
+        assert_eq!(ids(&new)[1..], [ids(&ring)[0], ids(&ring)[2]]);
+        assert_eq!(new.refresh_keys().any(|key| key.id() == bad), refreshes);
+    }
+}
+
+#[test]
+fn what_a_key_made_for_refresh_tokens_outlives_the_key_by_a_session() {
+    for algorithm in Algorithm::ALL {
+        let first = ring(algorithm, NOW);
+        let id = ids(&first)[0].to_owned();
+        let code = first.newest().unwrap().refresh_key().code(b"message");
+        let verifies = |ring: &SigningKeys| {
+            let again = SigningKeys::parse(&ring.to_private_jwks()).unwrap();
+            again.refresh_keys().any(|key| key.id() == id && key.is_code(b"message", &code))
+        };
+        let rotate = |ring: &SigningKeys, now: Timestamp| {
+            ring.rotated(Algorithm::Es256, now, &retention(now, now.after(DAY)), &|_| Fate::Kept, &mut rng()).unwrap()
+        };
+        let mut ring = rotate(&first, NOW);
+        // Its own end is a day later, and the last session that began with it ends 90 days after that.
+        for day in 1..=90 {
+            ring = rotate(&ring, NOW.after(DAY * day));
+            assert!(verifies(&ring), "day {day}");
+            assert!(!ids(&ring).contains(&id.as_str()));
+            // Nothing is left that could sign or verify an access token.
+            let verifying = VerifyingKeys::parse(&ring.to_verifying_jwks()).unwrap();
+            assert!(verifying.find(&id, NOW).is_none());
+            let mut secrets = VerifyingKeys::default();
+            secrets.insert_secrets(&ring, |_| false);
+            assert!(secrets.find(&id, NOW).is_none());
+        }
+        // At a rotation a day, this is as large as a ring gets. A secret holds 64 KiB.
+        assert!(ring.to_private_jwks().len() < 20_000, "{}", ring.to_private_jwks().len());
+        ring = rotate(&ring, NOW.after(DAY * 91));
+        assert!(!verifies(&ring));
+    }
+}
+
+#[test]
+fn refresh_keys_of_different_keys_differ_and_none_is_the_signing_key_s_own_secret() {
+    let (one, other) = (ring(Algorithm::Hs256, NOW), ring(Algorithm::Hs256, NOW));
+    let code = |ring: &SigningKeys| ring.newest().unwrap().refresh_key().code(b"message");
+    assert_ne!(code(&one), code(&other));
+    let jwk: Value = serde_json::from_str(&one.to_private_jwks()).unwrap();
+    let secret = URL_SAFE_NO_PAD.decode(jwk["keys"][0]["k"].as_str().unwrap()).unwrap();
+    let plain = aws_lc_rs::hmac::sign(&aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &secret), b"message");
+    assert_ne!(plain.as_ref(), code(&one));
+}
+
+#[test]
+fn a_damaged_refresh_key_is_an_error() {
+    let good = json!({ "kty": "oct", "kid": "old", "k": "A".repeat(43), "exp": 1 });
+    let ring = |key: &Value| SigningKeys::parse(&json!({ "keys": [], "refresh_keys": [key] }).to_string());
+    assert_eq!(ring(&good).unwrap().refresh_keys().count(), 1);
+    assert_eq!(ring(&with(good.clone(), "k", json!("AA"))).unwrap_err(), RingError::Refresh(KeyProblem::Material));
+    assert_eq!(ring(&with(good.clone(), "kty", json!("EC"))).unwrap_err(), RingError::Refresh(KeyProblem::Type));
+    for member in ["kty", "kid", "k", "exp"] {
+        assert!(matches!(ring(&with(good.clone(), member, Value::Null)), Err(RingError::Form { .. })), "{member}");
+    }
 }
 
 proptest! {
@@ -539,7 +604,7 @@ proptest! {
                 let from = Timestamp(now.0 + head_start);
                 let until = Timestamp(from.0 + lifetime);
                 let before: Vec<String> = ids(&ring).into_iter().map(str::to_owned).collect();
-                let rotated = ring.rotated(Algorithm::Hs256, now, from, until, &|_| false, &mut rng()).unwrap();
+                let rotated = ring.rotated(Algorithm::Hs256, now, &retention(from, until), &|_| Fate::Kept, &mut rng()).unwrap();
                 // Newest first: the new key, then those that were there, in their order.
                 prop_assert!(!before.iter().any(|id| id == rotated.newest().unwrap().id()));
                 let kept: Vec<_> = before.iter().filter(|id| ids(&rotated).contains(&id.as_str())).collect();

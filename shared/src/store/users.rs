@@ -13,14 +13,11 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::{
-    operation::{put_item::PutItemError, update_item::UpdateItemError},
-    types::AttributeValue,
-};
+use aws_sdk_dynamodb::operation::{put_item::PutItemError, update_item::UpdateItemError};
 
 use super::{
-    Item, Row, Store, StoreError, UnreadableRow, as_count, as_scopes, as_text, as_timestamp, happened, number, say,
-    scopes, text, unavailable,
+    Item, Row, Store, StoreError, UnreadableRow, as_count, as_scopes, as_text, as_timestamp, count, happened, number,
+    say, scopes, text, unavailable,
 };
 use crate::{
     password::PasswordHash,
@@ -60,7 +57,7 @@ impl Store {
         item.extend([
             ("username".to_owned(), text(user.username.as_str())),
             ("password_hash".to_owned(), text(user.password_hash.as_str())),
-            ("password_version".to_owned(), AttributeValue::N(user.password_version.to_string())),
+            ("password_version".to_owned(), count(user.password_version)),
             ("status".to_owned(), text(user.status.as_str())),
             ("created_at".to_owned(), number(user.created)),
             ("updated_at".to_owned(), number(user.updated)),
@@ -125,7 +122,7 @@ impl Store {
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_values(":hash", text(hash.as_str()))
             .expression_attribute_values(":now", number(now))
-            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
+            .expression_attribute_values(":one", count(1))
             .send()
             .await;
         happened(answer, UpdateItemError::is_conditional_check_failed_exception)

@@ -85,6 +85,8 @@ pub(crate) struct Function {
     places: Arc<Semaphore>,
     concurrency: u32,
     stopping: watch::Sender<bool>,
+    /// Counts how often all processes were killed.
+    killed: watch::Sender<u64>,
 }
 
 /// What new instances are started with.
@@ -134,6 +136,7 @@ impl Function {
             places: Arc::new(Semaphore::new(spec.concurrency as usize)),
             concurrency: spec.concurrency,
             stopping: watch::Sender::new(false),
+            killed: watch::Sender::new(0),
         }
     }
 
@@ -166,6 +169,15 @@ impl Function {
         }
     }
 
+    /// Kills every process (SIGKILL), also in the middle of a call; calls that come later start new ones.
+    pub(crate) async fn kill(&self) {
+        self.killed.send_modify(|times| *times += 1);
+        let idle = std::mem::take(&mut *self.idle());
+        for instance in idle {
+            instance.kill().await;
+        }
+    }
+
     /// Ends every instance, and the calls that they are handling. Returns at once.
     pub(crate) fn end(&self) {
         self.stopping.send_replace(true);
@@ -192,7 +204,13 @@ impl Function {
                     Err(invocation) => return invocation,
                 },
             };
-            match instance.handle(call.clone(), self.timeout, self.stopping.subscribe()).await {
+            let outcome = tokio::select! {
+                outcome = instance.handle(call.clone(), self.timeout, self.stopping.subscribe()) => outcome,
+                () = next_change(self.killed.subscribe()) => {
+                    Outcome::Ended(Invocation::Crashed("the process was killed".to_owned()))
+                }
+            };
+            match outcome {
                 Outcome::Settled(invocation) => {
                     self.keep(instance).await;
                     return invocation;
@@ -326,6 +344,12 @@ impl Instance {
         // An error is a process that has ended by itself.
         let _ = self.process.kill().await;
     }
+}
+
+async fn next_change(mut counter: watch::Receiver<u64>) {
+    counter.mark_unchanged();
+    // Fails where the function is gone, and its instances with it.
+    let _ = counter.changed().await;
 }
 
 fn ended(status: std::io::Result<ExitStatus>, outcome: impl FnOnce(ExitStatus) -> Outcome) -> Outcome {

@@ -260,6 +260,14 @@ impl Stack {
         true
     }
 
+    /// Kills every process of a function (SIGKILL), also in the middle of a call; calls that come later start new
+    /// ones. `false`: the template has no such function.
+    pub async fn kill(&self, function: &str) -> bool {
+        let Some(function) = self.functions.get(function) else { return false };
+        function.kill().await;
+        true
+    }
+
     /// Takes an embedded store away: connections are cut, new ones refused, until
     /// [`start_store`](Self::start_store). Does nothing to a store elsewhere.
     pub async fn stop_store(&self) {

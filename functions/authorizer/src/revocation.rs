@@ -1,0 +1,117 @@
+//! Live revocation: tokens of a session that has ended are refused before they expire.
+//!
+//! What the session's row says is kept for a while, so that a busy session costs one read in that time and not one
+//! for each request. That while, and the moment that a write takes to reach every replica of the table, is how long
+//! the token of an ended session can still pass.
+
+use std::{
+    collections::HashMap,
+    str::FromStr,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use shared::{
+    session::SessionId,
+    store::{Store, StoreError},
+    time::{Seconds, Timestamp},
+    token::Verified,
+};
+
+/// The most sessions that an instance keeps in mind: some megabytes.
+const CAPACITY: usize = 10_000;
+
+/// For how long the token of an ended session may pass: `off`, which is until it expires, or seconds from 0 to 3600.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Staleness {
+    /// Sessions are not looked at.
+    Unbounded,
+    /// What is known of a session may be so old.
+    Bounded(Duration),
+}
+
+/// The text is no such setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be off, or a whole number of seconds from 0 to 3600")]
+pub struct InvalidStaleness;
+
+impl FromStr for Staleness {
+    type Err = InvalidStaleness;
+
+    fn from_str(text: &str) -> Result<Self, InvalidStaleness> {
+        if text == "off" {
+            return Ok(Self::Unbounded);
+        }
+        text.parse::<Seconds<0, 3600>>().map(|seconds| Self::Bounded(seconds.into())).map_err(|_| InvalidStaleness)
+    }
+}
+
+/// Looks whether sessions go on.
+pub struct LiveRevocation {
+    store: Store,
+    staleness: Duration,
+    known: Mutex<HashMap<SessionId, Known>>,
+}
+
+/// What the row of a session said when it was read.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    live: bool,
+    read: Timestamp,
+}
+
+impl LiveRevocation {
+    /// Nothing is known yet; later, what is known may be as old as `staleness`.
+    #[must_use]
+    pub fn new(store: Store, staleness: Duration) -> Self {
+        Self { store, staleness, known: Mutex::default() }
+    }
+
+    /// Whether the session of a valid token goes on.
+    ///
+    /// # Errors
+    /// [`StoreError`] where nothing recent enough is known and the row can't be read.
+    pub(crate) async fn is_live(&self, verified: &Verified, now: Timestamp) -> Result<bool, StoreError> {
+        let session = &verified.session;
+        if let Some(known) = self.lock().get(session).filter(|known| now < known.read.after(self.staleness)) {
+            return Ok(known.live);
+        }
+        let read = |consistent| self.store.is_session_live(&verified.subject, session, consistent, now);
+        // A replica may not have the row of a session yet that has just begun.
+        let live = read(false).await? || read(true).await?;
+        self.remember(session.clone(), Known { live, read: now });
+        Ok(live)
+    }
+
+    fn remember(&self, session: SessionId, known: Known) {
+        let mut all = self.lock();
+        if all.len() >= CAPACITY {
+            all.retain(|_, older| known.read < older.read.after(self.staleness));
+        }
+        // More sessions at once than there is room for: they are read anew.
+        if all.len() >= CAPACITY {
+            all.clear();
+        }
+        all.insert(session, known);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<SessionId, Known>> {
+        // No code panics with the lock held.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_setting_is_off_or_seconds() {
+        assert_eq!("off".parse(), Ok(Staleness::Unbounded));
+        assert_eq!("0".parse(), Ok(Staleness::Bounded(Duration::ZERO)));
+        assert_eq!("3600".parse(), Ok(Staleness::Bounded(Duration::from_hours(1))));
+        for text in ["", "on", "OFF", "-1", "3601", "1.5"] {
+            assert_eq!(text.parse::<Staleness>(), Err(InvalidStaleness), "{text}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Why there is no token, and what the client is told of it.
+
+use lambda_http::http::StatusCode;
+use shared::{BoxError, http::ErrorResponse, username::Username};
+
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// The request is malformed.
+    #[error("the request is malformed")]
+    Malformed(ErrorResponse),
+    /// The credentials don't open an account. The client isn't told more than that.
+    #[error(transparent)]
+    Rejected(Rejection),
+    /// The refresh token gives no other. The client isn't told more than that.
+    #[error(transparent)]
+    NotRefreshed(NotRefreshed),
+    /// A page of another origin may have made the browser send it.
+    #[error("the request may come from a page of another origin")]
+    CrossOrigin,
+    /// The user or the session has not every scope that was asked for.
+    #[error("a scope was asked for that can't be had")]
+    InvalidScope,
+    /// Something that the answer needs is down.
+    #[error("no answer is possible now")]
+    Unavailable(#[source] BoxError),
+}
+
+/// Why credentials don't open an account: for the log only.
+#[derive(Debug, thiserror::Error)]
+pub enum Rejection {
+    /// No account has the name. It isn't kept: people type passwords into the wrong field.
+    #[error("unknown_user")]
+    UnknownUser,
+    /// The account's row can't be read.
+    #[error("unreadable_user")]
+    UnreadableUser,
+    /// The password is not the account's.
+    #[error("wrong_password")]
+    WrongPassword(Username),
+    /// The account is disabled, whatever the password.
+    #[error("disabled_user")]
+    DisabledUser(Username),
+}
+
+impl Rejection {
+    /// The account's name, where there is one.
+    pub(crate) fn user(&self) -> Option<&str> {
+        match self {
+            Self::UnknownUser | Self::UnreadableUser => None,
+            Self::WrongPassword(username) | Self::DisabledUser(username) => Some(username.as_str()),
+        }
+    }
+}
+
+/// Why a refresh token gives no other: for the log only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotRefreshed {
+    /// No key of ours has made it.
+    #[error("not_ours")]
+    NotOurs,
+    /// Its session is not there, ended, or has expired.
+    #[error("session_over")]
+    SessionOver,
+    /// Its account is not there, or disabled.
+    #[error("user_gone")]
+    UserGone,
+    /// The account has another password since.
+    #[error("password_changed")]
+    PasswordChanged,
+    /// It was used before, and its session ends now.
+    #[error("reused")]
+    Reused,
+}
+
+impl From<ErrorResponse> for LoginError {
+    fn from(response: ErrorResponse) -> Self {
+        Self::Malformed(response)
+    }
+}
+
+impl From<LoginError> for ErrorResponse {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::Malformed(response) => response,
+            LoginError::Rejected(_) => {
+                Self::new(StatusCode::UNAUTHORIZED, "invalid_grant", "Invalid credentials").with_challenge("Bearer")
+            }
+            LoginError::NotRefreshed(_) => Self::new(
+                StatusCode::BAD_REQUEST,
+                "invalid_grant",
+                "The refresh token is not valid, or no longer: sign in again",
+            ),
+            LoginError::CrossOrigin => Self::new(
+                StatusCode::UNAUTHORIZED,
+                "invalid_grant",
+                "With cookies, the request must come from a page of this origin or of an allowed one",
+            )
+            .with_challenge("Bearer"),
+            LoginError::InvalidScope => {
+                Self::new(StatusCode::BAD_REQUEST, "invalid_scope", "scope names something that this user may not do")
+            }
+            LoginError::Unavailable(_) => Self::unavailable(),
+        }
+    }
+}
+
+pub(crate) fn unavailable(cause: impl Into<BoxError>) -> LoginError {
+    LoginError::Unavailable(cause.into())
+}

@@ -81,7 +81,7 @@ async fn every_sample_gets_the_answer_that_the_readme_promises() {
                 assert!(answer["body"].as_str().unwrap().starts_with(r#"{"ended":"#));
             }
             "login-revoke" | "login-revoke-http-api" | "discovery" | "discovery-http-api" => {
-                assert_eq!(answer.unwrap()["statusCode"], 200)
+                assert_eq!(answer.unwrap()["statusCode"], 200);
             }
             "discovery-key-set" | "discovery-key-set-http-api" => {
                 assert_eq!(answer.unwrap()["body"], r#"{"keys":[]}"#);

@@ -119,7 +119,7 @@ def check_hashes(api, store):
 
 def main():
     for algorithm in ("ES256", "EdDSA", "RS256", "HS256"):
-        with stack("--algorithm", algorithm) as (api, store, secrets):
+        with stack({"SigningAlgorithm": algorithm}) as (api, store, secrets, _):
             status, body = request(f"{api}/login", {"username": "johndoe", "password": "secret"})
             assert status == 200, body
             private = private_key(secrets)

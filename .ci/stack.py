@@ -1,5 +1,6 @@
 """Runs the stack as `cargo run` does, for scripts that check it with programs of others."""
 
+import collections
 import contextlib
 import json
 import pathlib
@@ -33,15 +34,19 @@ def request(url, fields=None, token=None):
         return error.code, json.load(error)
 
 
+# The addresses of the API, of the store and of the secrets, and the lines that were logged so far.
+Stack = collections.namedtuple("Stack", ["api", "store", "secrets", "log"])
+
+
 @contextlib.contextmanager
-def stack(*arguments):
-    """A running stack on free ports, its data in a scratch folder: the addresses of its API, its store and its
-    secrets. What it logged is shown where something fails."""
+def stack(parameters):
+    """A running stack with these parameters of the template, on free ports and with its data in a scratch folder.
+    Its log is shown where something fails."""
     ports = [free_port() for _ in range(3)]
     with tempfile.TemporaryDirectory() as scratch:
         process = subprocess.Popen(
             ["target/debug/local", "--data", scratch, "--port", str(ports[0]), "--store-port", str(ports[1]),
-             "--secrets-port", str(ports[2]), *arguments],
+             "--secrets-port", str(ports[2]), *(f"--parameter={name}={value}" for name, value in parameters.items())],
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         log = []
@@ -49,7 +54,7 @@ def stack(*arguments):
         try:
             if not any(line.startswith("Ready") for line in iter(process.stdout.readline, "")):
                 raise SystemExit("".join(log))
-            yield [f"http://127.0.0.1:{port}" for port in ports]
+            yield Stack(*(f"http://127.0.0.1:{port}" for port in ports), log)
         except BaseException:
             print("".join(log), file=sys.stderr)
             raise
@@ -61,6 +66,8 @@ def stack(*arguments):
 def run(name, main):
     """Builds what the stack consists of, runs the checks, and says how long they took."""
     begin = time.monotonic()
+    # Else what a child prints would come first.
+    sys.stdout.reconfigure(line_buffering=True)
     subprocess.run(["cargo", "build", "--workspace", "--bins", "--tests"], cwd=ROOT, check=True)
     main()
     print(f"{name}: passed in {time.monotonic() - begin:.0f} s", file=sys.stderr)

@@ -12,7 +12,7 @@ use std::{collections::HashMap, fmt::Display};
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::{Client, error::SdkError, types::AttributeValue};
 
-pub use self::keys::KeyRow;
+pub use self::{keys::KeyRow, users::UserPages};
 use crate::{BoxError, scope::Scopes, time::Timestamp};
 
 /// The table, and a client to reach it.

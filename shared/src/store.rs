@@ -18,6 +18,7 @@ pub use self::{
     attempts::{COUNTING_TIMEOUT, Guess},
     keys::KeyRow,
     sessions::{Advance, Use},
+    users::UserPages,
 };
 use crate::{BoxError, scope::Scopes, time::Timestamp};
 

@@ -247,6 +247,7 @@ impl Run {
 
     /// Says what became of the lines.
     fn report(&self) -> Result<(), BoxError> {
+        self.progress.end();
         let Tally { added, present, refused, dear, .. } = self.tally;
         if let Some((number, username, cost)) = &self.tally.first_dear {
             self.progress.remark(format_args!(

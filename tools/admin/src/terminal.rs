@@ -55,11 +55,16 @@ impl Progress {
     pub(crate) fn remark(&self, line: Arguments<'_>) {
         self.0.suspend(|| remark(line));
     }
+
+    /// Takes the bar away, so that what follows stands alone.
+    pub(crate) fn end(&self) {
+        self.0.finish_and_clear();
+    }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
+        self.end();
     }
 }
 

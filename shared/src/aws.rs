@@ -19,8 +19,8 @@ use crate::BoxError;
 /// Debian's `ca-certificates` has them. Reading the system's whole store would take half of a cold start.
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
 
-/// The longest that one call takes, its retries included. A sign-in makes up to three calls and hashes
-/// twice, and has to be done before login's timeout in template.yaml, 20 seconds.
+/// The longest that one call takes, its retries included. What a sign-in calls has to be done before login's
+/// timeout in template.yaml, which adds it up.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The SDK's configuration for a function: region, credentials and endpoints from the environment, where

@@ -1,6 +1,6 @@
 //! The HTTP contract: the one error shape, JSON answers, and cross-origin requests.
 
-use std::{borrow::Cow, convert::Infallible, future::Future};
+use std::{borrow::Cow, convert::Infallible, future::Future, time::Duration};
 
 use lambda_http::{
     Adapter, Body, LambdaEvent, Request, RequestExt, Response, Service,
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Seconds after which a client may try again when something of ours is down.
-const RETRY_AFTER: &str = "5";
+const RETRY_AFTER: u64 = 5;
 
 /// An answer in the one error shape (RFC 6749 section 5.2): `{"error":"…","error_description":"…"}`.
 #[derive(Debug)]
@@ -27,7 +27,8 @@ pub struct ErrorResponse {
     error: &'static str,
     description: Cow<'static, str>,
     challenge: Option<&'static str>,
-    retry_after: Option<&'static str>,
+    /// In seconds.
+    retry_after: Option<u64>,
 }
 
 impl ErrorResponse {
@@ -52,6 +53,19 @@ impl ErrorResponse {
         }
     }
 
+    /// 429: the client may try again after that long, a whole number of seconds.
+    #[must_use]
+    pub fn slow_down(wait: Duration) -> Self {
+        Self {
+            retry_after: Some(wait.as_secs()),
+            ..Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "slow_down",
+                "Too many attempts; Retry-After says when to try again",
+            )
+        }
+    }
+
     /// The same with a `WWW-Authenticate` header. The gateway renames it to
     /// `x-amzn-Remapped-WWW-Authenticate`.
     #[must_use]
@@ -69,10 +83,11 @@ impl From<ErrorResponse> for Response<Body> {
         }
         let mut response = json(error.status, &Shape { error: error.error, error_description: &error.description });
         let headers = response.headers_mut();
-        for (name, value) in [(header::WWW_AUTHENTICATE, error.challenge), (header::RETRY_AFTER, error.retry_after)] {
-            if let Some(value) = value {
-                headers.insert(name, HeaderValue::from_static(value));
-            }
+        if let Some(challenge) = error.challenge {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        if let Some(seconds) = error.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

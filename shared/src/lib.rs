@@ -1,7 +1,8 @@
 //! What the functions have in common.
 //!
 //! The domain comes first: [`user`], [`username`], [`password`], [`scope`], [`session`], [`issuer`], [`origin`],
-//! [`cookie`], [`key`], [`token`], [`refresh_token`] and [`time`] know nothing of Lambda, AWS, HTTP or the environment, and take time and randomness as
+//! [`cookie`], [`key`], [`token`], [`refresh_token`], [`throttle`] and [`time`] know nothing of Lambda, AWS, HTTP or
+//! the environment, and take time and randomness as
 //! arguments. The adapters [`store`], [`key_source`], [`aws`], [`http`], [`fields`], [`identity`], [`settings`]
 //! and [`log`] connect them to the world, and import the domain, never the other way round.
 
@@ -21,6 +22,7 @@ pub mod scope;
 pub mod session;
 pub mod settings;
 pub mod store;
+pub mod throttle;
 pub mod time;
 pub mod token;
 pub mod user;

@@ -4,6 +4,7 @@
 //! `expires_at` (the table's TTL) are deleted some time after it, so that whoever reads one asks whether it still
 //! counts.
 
+mod attempts;
 mod keys;
 mod sessions;
 mod users;
@@ -14,6 +15,7 @@ use aws_config::SdkConfig;
 use aws_sdk_dynamodb::{Client, error::SdkError, types::AttributeValue};
 
 pub use self::{
+    attempts::{COUNTING_TIMEOUT, Guess},
     keys::KeyRow,
     sessions::{Advance, Use},
 };

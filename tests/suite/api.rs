@@ -1,7 +1,7 @@
 //! A running stack for one test, and a client for it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
     sync::{Mutex, OnceLock},
@@ -223,6 +223,20 @@ impl Api {
             .send()
             .await
             .unwrap();
+    }
+
+    /// The rows that count password guesses.
+    pub async fn attempts(&self) -> Vec<HashMap<String, AttributeValue>> {
+        let rows = self
+            .table
+            .scan()
+            .table_name(self.stack.table_name())
+            .filter_expression("sk = :attempt")
+            .expression_attribute_values(":attempt", AttributeValue::S("ATTEMPT".to_owned()))
+            .into_paginator()
+            .items()
+            .send();
+        rows.collect::<Result<_, _>>().await.unwrap()
     }
 
     pub async fn user(&self, username: &str) -> User {

@@ -24,6 +24,9 @@ async fn no_password_token_key_or_header_is_logged_at_any_level() {
         api.send(Method::POST, "/login", &[("Content-Type", JSON)], &body[..body.len() - 1]).await;
         api.send(Method::POST, "/login", &[("Content-Type", "text/plain")], body).await;
     }
+    for _ in 0..10 {
+        api.login(&[("username", "the.canary.in.the.wrong.field"), ("password", "the canary for nobody")]).await;
+    }
     // People type passwords into the wrong field.
     api.keep_secret("the.canary.in.the.wrong.field");
     let token = api.token().await;
@@ -41,7 +44,9 @@ async fn no_password_token_key_or_header_is_logged_at_any_level() {
     api.stack.stop_store().await;
     api.login(&[("username", "johndoe"), ("password", PASSWORD)]).await;
     let log = api.log();
-    for outcome in ["signed_in", "wrong_password", "unknown_user", "disabled_user", "malformed", "allowed", "refused"] {
+    for outcome in
+        ["signed_in", "wrong_password", "unknown_user", "disabled_user", "throttled", "malformed", "allowed", "refused"]
+    {
         assert!(log.contains(outcome), "{outcome} is not in the log: {log}");
     }
     // The search itself happens when `api` is dropped, as in every test.

@@ -200,8 +200,12 @@ async fn any_password_signs_in_as_it_was_set_and_no_other_does() {
     }
     for (number, right) in passwords.iter().enumerate() {
         for password in &passwords {
-            let answer = api.login(&[("username", &format!("user{number}")), ("password", password)]).await;
-            assert_eq!(answer.status, if password == right { 200 } else { 401 }, "{password:?} for {right:?}");
+            let sign_in =
+                async |password| api.login(&[("username", &*format!("user{number}")), ("password", password)]).await;
+            let expected = if password == right { 200 } else { 401 };
+            assert_eq!(sign_in(password).await.status, expected, "{password:?} for {right:?}");
+            // So that the wrong ones don't add up to a delay.
+            assert_eq!(sign_in(right).await.status, 200, "{right:?}");
         }
     }
 }

@@ -22,4 +22,5 @@ mod refresh;
 mod revocation;
 mod sessions;
 mod template;
+mod throttle;
 mod token;

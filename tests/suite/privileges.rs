@@ -93,11 +93,12 @@ fn text(value: &Yaml) -> String {
     }
 }
 
-/// DESIGN: who may touch what, row by row. `USERS` and `KEYS` bind a call to rows whose key begins so.
+/// DESIGN: who may touch what, row by row. `users`, `attempts` and `keys` bind a call to rows whose key begins so.
 fn allowed() -> Privileges {
     let users = "ForAllValues:StringLike dynamodb:LeadingKeys USER#*, Null dynamodb:LeadingKeys false";
     let sessions = "ForAllValues:StringLike dynamodb:LeadingKeys SESSION#*, Null dynamodb:LeadingKeys false";
     let keys = "ForAllValues:StringEquals dynamodb:LeadingKeys KEYS, Null dynamodb:LeadingKeys false";
+    let attempts = "ForAllValues:StringLike dynamodb:LeadingKeys ATTEMPT#*, Null dynamodb:LeadingKeys false";
     let table = |action: &str, rows: &str| format!("Allow dynamodb:{action} on !GetAtt Table.Arn where {rows}");
     let secret = |action: &str| format!("Allow secretsmanager:{action} on !Ref SigningSecret where -");
     let rows = |rows: &[String]| rows.iter().cloned().collect::<BTreeSet<_>>();
@@ -109,6 +110,7 @@ fn allowed() -> Privileges {
                 table("UpdateItem", users),
                 table("PutItem", sessions),
                 table("UpdateItem", sessions),
+                table("UpdateItem", attempts),
                 secret("GetSecretValue"),
             ]),
         ),
@@ -170,6 +172,8 @@ fn a_policy_that_is_widened_is_noticed() {
         ("dynamodb:LeadingKeys: [\"SESSION#*\"]", "dynamodb:LeadingKeys: [\"*\"]"),
         ("              - HasLiveRevocation\n              - Sid", "              - HasTracing\n              - Sid"),
         ("dynamodb:LeadingKeys: [\"USER#*\"]", "dynamodb:LeadingKeys: [\"*\"]"),
+        ("dynamodb:LeadingKeys: [\"ATTEMPT#*\"]", "dynamodb:LeadingKeys: [\"*\"]"),
+        ("Action: dynamodb:UpdateItem\n", "Action: [dynamodb:UpdateItem, dynamodb:DeleteItem]\n"),
         ("Action: dynamodb:Query", "Action: dynamodb:*"),
         ("Action: [dynamodb:GetItem, dynamodb:UpdateItem]", "Action: [dynamodb:GetItem, dynamodb:PutItem]"),
         ("Action: secretsmanager:GetSecretValue", "Action: secretsmanager:*"),

@@ -23,6 +23,8 @@ pub enum Cut {
     After,
     /// The same, but only this once and as a server error, which the SDK tries again by itself.
     AfterOnce,
+    /// The request never arrives, but only this once.
+    BeforeOnce,
 }
 
 #[derive(Default)]
@@ -108,13 +110,13 @@ async fn pass(State(line): State<Line>, headers: HeaderMap, body: Bytes) -> Resp
         plan.writes += usize::from(write);
         plan.seen.push(operation);
         let dead = plan.dead;
-        plan.dead |= cut.is_some() && cut != Some(Cut::AfterOnce);
+        plan.dead |= matches!(cut, Some(Cut::Before | Cut::After));
         plan.was_cut |= cut.is_some();
         if dead { Some(Cut::Before) } else { cut }
     };
     // A client error that the SDK doesn't try again: for the function the call has failed, once and for all.
     let lost = || (StatusCode::FORBIDDEN, r#"{"__type":"AccessDeniedException","message":"cut"}"#).into_response();
-    if cut == Some(Cut::Before) {
+    if matches!(cut, Some(Cut::Before | Cut::BeforeOnce)) {
         return lost();
     }
     let mut request = line.client.post(&line.target).body(body);

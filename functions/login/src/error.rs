@@ -1,7 +1,7 @@
 //! Why there is no token, and what the client is told of it.
 
 use lambda_http::http::StatusCode;
-use shared::{BoxError, http::ErrorResponse, username::Username};
+use shared::{BoxError, http::ErrorResponse, throttle::Throttled, username::Username};
 
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +12,9 @@ pub enum LoginError {
     /// The credentials don't open an account. The client isn't told more than that.
     #[error(transparent)]
     Rejected(Rejection),
+    /// Too many passwords were tried; this one was not looked at.
+    #[error(transparent)]
+    Throttled(Throttled),
     /// The refresh token gives no other. The client isn't told more than that.
     #[error(transparent)]
     NotRefreshed(NotRefreshed),
@@ -86,6 +89,7 @@ impl From<LoginError> for ErrorResponse {
             LoginError::Rejected(_) => {
                 Self::new(StatusCode::UNAUTHORIZED, "invalid_grant", "Invalid credentials").with_challenge("Bearer")
             }
+            LoginError::Throttled(throttled) => Self::slow_down(throttled.wait),
             LoginError::NotRefreshed(_) => Self::new(
                 StatusCode::BAD_REQUEST,
                 "invalid_grant",

@@ -10,6 +10,7 @@ mod password_grant;
 mod refresh_grant;
 mod request;
 mod revoke;
+mod throttle;
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -147,6 +148,8 @@ fn log_refusal(request_id: &str, refused: &LoginError) {
         LoginError::Rejected(rejection) => {
             info!(request_id, outcome = "rejected", reason = %rejection, user = rejection.user());
         }
+        // No name: nobody has looked whether it is one, or a password in the wrong field.
+        LoginError::Throttled(throttled) => info!(request_id, outcome = "throttled", limit = %throttled.limit),
         LoginError::NotRefreshed(reason) => info!(request_id, outcome = "not_refreshed", reason = %reason),
         LoginError::CrossOrigin => info!(request_id, outcome = "cross_origin"),
         LoginError::Malformed(_) => info!(request_id, outcome = "malformed"),

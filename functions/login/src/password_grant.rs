@@ -34,7 +34,9 @@ impl<R: CryptoRng + Clone + Send + 'static> Login<R> {
         let ring = self.ring().await?;
         signing(&ring, (self.clock)())?;
 
+        let guess = self.count_guess(request, &asked.username).await?;
         let user = self.authenticate(asked).await?;
+        self.guess_was_right(&guess, &user).await;
         let scopes = match &asked.scopes {
             None => user.scopes,
             Some(scopes) if scopes.is_subset(&user.scopes) => scopes.clone(),

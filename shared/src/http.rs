@@ -185,6 +185,7 @@ impl Cors {
         if let Some(origin) = origin.filter(|origin| origin.to_str().is_ok_and(|origin| self.0.contains(origin))) {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
             headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Retry-After"));
         }
     }
 
@@ -280,6 +281,7 @@ mod tests {
             let headers = allowed(&cors, origin);
             assert_eq!(headers[header::ACCESS_CONTROL_ALLOW_ORIGIN], origin);
             assert_eq!(headers[header::ACCESS_CONTROL_ALLOW_CREDENTIALS], "true");
+            assert_eq!(headers[header::ACCESS_CONTROL_EXPOSE_HEADERS], "Retry-After");
         }
         for origin in ["https://evil.example", "https://app.example.com.evil.example", "null", "http://app.example.com"]
         {

@@ -1,6 +1,6 @@
 //! `POST /login` with the grant `refresh_token`, and `POST /revoke`.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::Method;
@@ -321,7 +321,9 @@ async fn a_sign_in_whose_session_was_written_but_not_answered_for_succeeds() {
     let api = Api::start().await;
     let proxy = Proxy::start(api.stack.store_url()).await;
     assert!(api.stack.set_variable("login", "AWS_ENDPOINT_URL_DYNAMODB", &proxy.url).await);
-    proxy.cut(0, Cut::AfterOnce);
+    api.sign_in().await;
+    // From a known address two writes come before: the guess is counted, and noted as right.
+    proxy.cut(2, Cut::AfterOnce);
     let signed_in = api.sign_in().await;
     assert!(proxy.was_cut() && proxy.count("PutItem") == 2);
     assert_eq!(api.refresh(&signed_in.refresh_token()).await.status, 200);
@@ -329,7 +331,7 @@ async fn a_sign_in_whose_session_was_written_but_not_answered_for_succeeds() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_that_is_killed_at_any_moment_leaves_no_session_without_a_way_on() {
-    kill_while_refreshing(60).await;
+    kill_while_refreshing(40).await;
 }
 
 /// `cargo test -p tests --release -- --ignored a_thousand_refreshes` (some minutes).
@@ -342,12 +344,17 @@ async fn a_thousand_refreshes_while_the_function_is_killed() {
 async fn kill_while_refreshing(refreshes: usize) {
     let api = Arc::new(Api::start().await);
     let mut token = api.sign_in().await.refresh_token();
+    // How long a call takes of a function that has to start first, on this machine as busy as it is.
+    api.stack.kill("login").await;
+    let begin = Instant::now();
+    token = api.refresh(&token).await.refresh_token();
+    let call = begin.elapsed();
     let killer = tokio::spawn({
         let api = Arc::clone(&api);
         async move {
-            for round in 0_u64.. {
+            for round in 0_u32.. {
                 // From the process's start to past its answer.
-                tokio::time::sleep(Duration::from_millis(round * 7 % 90)).await;
+                tokio::time::sleep(call * (round * 7 % 40) / 20).await;
                 api.stack.kill("login").await;
             }
         }

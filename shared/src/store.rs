@@ -7,6 +7,7 @@
 mod attempts;
 mod keys;
 mod sessions;
+mod user_summaries;
 mod users;
 
 use std::{collections::HashMap, fmt::Display};
@@ -18,6 +19,7 @@ pub use self::{
     attempts::{COUNTING_TIMEOUT, Guess},
     keys::KeyRow,
     sessions::{Advance, Use},
+    user_summaries::UsersPage,
 };
 use crate::{BoxError, scope::Scopes, time::Timestamp};
 

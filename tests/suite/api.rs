@@ -306,6 +306,21 @@ impl Api {
         sessions.into_iter().find(|session| session.id.as_str() == id)
     }
 
+    /// Adds rows of no kind, each of so many bytes.
+    pub async fn add_filler(&self, rows: usize, bytes: usize) {
+        for number in 0..rows {
+            self.table
+                .put_item()
+                .table_name(self.stack.table_name())
+                .item("pk", AttributeValue::S(format!("FILLER#{number}")))
+                .item("sk", AttributeValue::S("FILLER".to_owned()))
+                .item("username", AttributeValue::S("x".repeat(bytes)))
+                .send()
+                .await
+                .unwrap();
+        }
+    }
+
     /// Everything that the table holds.
     pub async fn dump(&self) -> String {
         let answer = self.table.scan().table_name(self.stack.table_name()).send().await.unwrap();

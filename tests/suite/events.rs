@@ -69,11 +69,26 @@ async fn every_sample_gets_the_answer_that_the_readme_promises() {
                 assert_eq!(answer["statusCode"], 400, "{name}: {answer}");
                 assert!(answer["body"].as_str().unwrap().contains("invalid_grant"));
             }
-            "sessions-end" | "sessions-end-http-api" => assert_eq!(answer.unwrap()["statusCode"], 404),
+            "sessions-end" | "sessions-end-http-api" | "users-delete" | "users-delete-http-api" => {
+                assert_eq!(answer.unwrap()["statusCode"], 404);
+            }
             "sessions-list" | "sessions-list-http-api" => {
                 let answer = answer.unwrap();
                 assert_eq!(answer["statusCode"], 200, "{name}: {answer}");
                 assert!(answer["body"].as_str().unwrap().starts_with(r#"{"sessions":["#));
+            }
+            "users-list" | "users-list-http-api" => {
+                let answer = answer.unwrap();
+                assert_eq!(answer["statusCode"], 200, "{name}: {answer}");
+                let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+                assert_eq!((&body["users"][0]["username"], &body["next_cursor"]), (&json!("johndoe"), &Value::Null));
+            }
+            "users-show" | "users-show-http-api" | "users-change" | "users-change-http-api" => {
+                let answer = answer.unwrap();
+                assert_eq!(answer["statusCode"], 200, "{name}: {answer}");
+                let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+                let expected = json!(["profile:read", "profile:write"]);
+                assert_eq!((&body["status"], &body["scopes"]), (&json!("active"), &expected));
             }
             "sessions-logout" | "sessions-logout-http-api" => {
                 let answer = answer.unwrap();
@@ -129,9 +144,14 @@ fn cargo_lambda_watch_gets_the_same_keys_and_every_variable_of_the_template() {
 
     let template = std::fs::read_to_string(root().join("template.yaml")).unwrap();
     let template: serde_yaml_ng::Value = serde_yaml_ng::from_str(&template).unwrap();
-    for function in
-        ["LoginFunction", "AuthorizerFunction", "ProtectedFunction", "SessionsFunction", "DiscoveryFunction"]
-    {
+    for function in [
+        "LoginFunction",
+        "AuthorizerFunction",
+        "ProtectedFunction",
+        "SessionsFunction",
+        "UsersFunction",
+        "DiscoveryFunction",
+    ] {
         let variables = &template["Resources"][function]["Properties"]["Environment"]["Variables"];
         for name in variables.as_mapping().unwrap().keys().map(|name| name.as_str().unwrap()) {
             // Those may be left out.

@@ -99,6 +99,16 @@ fn allowed() -> Privileges {
     let sessions = "ForAllValues:StringLike dynamodb:LeadingKeys SESSION#*, Null dynamodb:LeadingKeys false";
     let keys = "ForAllValues:StringEquals dynamodb:LeadingKeys KEYS, Null dynamodb:LeadingKeys false";
     let attempts = "ForAllValues:StringLike dynamodb:LeadingKeys ATTEMPT#*, Null dynamodb:LeadingKeys false";
+    // No `password_hash` among them, nor `jwk`.
+    let shown = "ForAllValues:StringEquals dynamodb:Attributes pk|sk|username|status|scopes|created_at|updated_at";
+    let changed = "ForAllValues:StringEquals dynamodb:Attributes pk|sk|status|scopes|updated_at";
+    let named = "Null dynamodb:Attributes false";
+    let nothing_back = "StringEqualsIfExists dynamodb:ReturnValues NONE";
+    let all = |conditions: &[&str]| {
+        let mut all: Vec<&str> = conditions.iter().flat_map(|conditions| conditions.split(", ")).collect();
+        all.sort_unstable();
+        all.join(", ")
+    };
     let table = |action: &str, rows: &str| format!("Allow dynamodb:{action} on !GetAtt Table.Arn where {rows}");
     let secret = |action: &str| format!("Allow secretsmanager:{action} on !Ref SigningSecret where -");
     let rows = |rows: &[String]| rows.iter().cloned().collect::<BTreeSet<_>>();
@@ -123,6 +133,20 @@ fn allowed() -> Privileges {
             ]),
         ),
         ("sessions".to_owned(), rows(&[table("Query", sessions), table("DeleteItem", sessions)])),
+        (
+            "users".to_owned(),
+            rows(&[
+                table(
+                    "GetItem",
+                    &all(&[users, shown, named, "StringEqualsIfExists dynamodb:Select SPECIFIC_ATTRIBUTES"]),
+                ),
+                table("Scan", &all(&[shown, named, "StringEquals dynamodb:Select SPECIFIC_ATTRIBUTES"])),
+                table("UpdateItem", &all(&[users, changed, named, nothing_back])),
+                table("DeleteItem", &all(&[users, nothing_back])),
+                table("Query", sessions),
+                table("DeleteItem", sessions),
+            ]),
+        ),
         ("protected".to_owned(), rows(&[])),
         ("discovery".to_owned(), rows(&[table("Query", keys)])),
         (
@@ -174,6 +198,11 @@ fn a_policy_that_is_widened_is_noticed() {
         ("dynamodb:LeadingKeys: [\"USER#*\"]", "dynamodb:LeadingKeys: [\"*\"]"),
         ("dynamodb:LeadingKeys: [\"ATTEMPT#*\"]", "dynamodb:LeadingKeys: [\"*\"]"),
         ("Action: dynamodb:UpdateItem\n", "Action: [dynamodb:UpdateItem, dynamodb:DeleteItem]\n"),
+        ("scopes, created_at, updated_at]", "scopes, created_at, updated_at, password_hash]"),
+        ("{ dynamodb:Attributes: [pk, sk, status,", "{ dynamodb:Attributes: [pk, sk, password_hash, status,"),
+        ("dynamodb:Attributes: \"false\"", "dynamodb:Attributes: \"true\""),
+        ("StringEquals: { dynamodb:Select: SPECIFIC_ATTRIBUTES }", "StringEquals: { dynamodb:Select: ALL_ATTRIBUTES }"),
+        ("dynamodb:ReturnValues: NONE", "dynamodb:ReturnValues: ALL_OLD"),
         ("Action: dynamodb:Query", "Action: dynamodb:*"),
         ("Action: [dynamodb:GetItem, dynamodb:UpdateItem]", "Action: [dynamodb:GetItem, dynamodb:PutItem]"),
         ("Action: secretsmanager:GetSecretValue", "Action: secretsmanager:*"),

@@ -263,7 +263,8 @@ mod tests {
 
     #[test]
     fn more_routes_than_a_policy_takes_are_refused() {
-        let many = |count: usize| -> String { (0..count).map(|n| format!("GET /a-path-of-{n} scope\n")).collect() };
+        let many =
+            |count: usize| (0..count).map(|n| format!("GET /a-path-of-{n} scope")).collect::<Vec<_>>().join("\n");
         routes(&many(50));
         assert_eq!(many(70).parse::<RouteScopes>().unwrap_err(), InvalidRouteScopes::TooMany);
     }

@@ -13,7 +13,7 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::operation::{put_item::PutItemError, update_item::UpdateItemError};
+use aws_sdk_dynamodb::operation::{delete_item::DeleteItemError, put_item::PutItemError, update_item::UpdateItemError};
 
 use super::{
     Item, Row, Store, StoreError, UnreadableRow, as_count, as_scopes, as_text, as_timestamp, count, happened, number,
@@ -21,13 +21,14 @@ use super::{
 };
 use crate::{
     password::PasswordHash,
+    scope::Scopes,
     time::Timestamp,
     user::{Status, User},
     username::Username,
 };
 
 /// The sort key of a user's row.
-const USER: &str = "USER";
+pub(super) const USER: &str = "USER";
 
 impl Store {
     /// The account of this name, in whatever case; read consistently, so that an account that was just
@@ -149,6 +150,48 @@ impl Store {
         happened(answer, UpdateItemError::is_conditional_check_failed_exception)
     }
 
+    /// Sets what the account may do, in the place of what it could before. `false`: there is no such account.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where the row can't be written.
+    pub async fn set_scopes(
+        &self,
+        username: &Username,
+        new_scopes: &Scopes,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let new_scopes = scopes(new_scopes);
+        let update = if new_scopes.is_some() { "SET scopes = :scopes," } else { "REMOVE scopes SET" };
+        let values = new_scopes.map(|scopes| (":scopes".to_owned(), scopes)).into_iter();
+        let answer = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(user_key(username)))
+            .update_expression(format!("{update} updated_at = :now"))
+            .condition_expression("attribute_exists(pk)")
+            .set_expression_attribute_values(Some(values.chain([(":now".to_owned(), number(now))]).collect()))
+            .send()
+            .await;
+        happened(answer, UpdateItemError::is_conditional_check_failed_exception)
+    }
+
+    /// Deletes the account. `false`: there is none of that name.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where the row can't be deleted.
+    pub async fn delete_user(&self, username: &Username) -> Result<bool, StoreError> {
+        let answer = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(user_key(username)))
+            .condition_expression("attribute_exists(pk)")
+            .send()
+            .await;
+        happened(answer, DeleteItemError::is_conditional_check_failed_exception)
+    }
+
     /// Shows every account to `visit`, in no order, as the pages of a scan come in.
     ///
     /// # Errors
@@ -171,7 +214,7 @@ impl Store {
     }
 }
 
-fn user_key(username: &Username) -> Item {
+pub(super) fn user_key(username: &Username) -> Item {
     HashMap::from([("pk".to_owned(), text(&format!("USER#{}", username.folded()))), ("sk".to_owned(), text(USER))])
 }
 

@@ -1,44 +1,16 @@
 """Checks tokens, keys and password hashes against independent implementations: PyJWT, jwcrypto and passlib.
 
-Starts the stack as `cargo run` does, once for each algorithm, on free ports and with its data in a scratch folder.
+Starts the stack once for each algorithm.
 """
 
 import base64
-import contextlib
 import json
-import pathlib
-import socket
-import subprocess
-import sys
-import tempfile
-import threading
-import time
-import urllib.error
-import urllib.parse
 import urllib.request
 
 import jwt
 from jwcrypto import jwk, jws
 from passlib.hash import bcrypt, bcrypt_sha256
-
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def request(url, fields=None, token=None):
-    """Status and JSON body of a GET, or of a POST of these fields."""
-    data = urllib.parse.urlencode(fields).encode() if fields else None
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=60) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
+from stack import request, run, stack
 
 
 def call(url, target, body):
@@ -145,34 +117,9 @@ def check_hashes(api, store):
     print("passlib's hashes sign in, and passlib verifies ours")
 
 
-@contextlib.contextmanager
-def stack(algorithm):
-    """A running stack: the addresses of its API, its store and its secrets."""
-    ports = [free_port() for _ in range(3)]
-    with tempfile.TemporaryDirectory() as scratch:
-        process = subprocess.Popen(
-            ["target/debug/local", "--data", scratch, "--algorithm", algorithm, "--port", str(ports[0]),
-             "--store-port", str(ports[1]), "--secrets-port", str(ports[2])],
-            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )
-        log = []
-        threading.Thread(target=lambda: log.extend(process.stderr), daemon=True).start()
-        try:
-            if not any(line.startswith("Ready") for line in iter(process.stdout.readline, "")):
-                raise SystemExit("".join(log))
-            yield [f"http://127.0.0.1:{port}" for port in ports]
-        except BaseException:
-            print("".join(log), file=sys.stderr)
-            raise
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
 def main():
-    subprocess.run(["cargo", "build", "--workspace", "--bins", "--tests"], cwd=ROOT, check=True)
     for algorithm in ("ES256", "EdDSA", "RS256", "HS256"):
-        with stack(algorithm) as (api, store, secrets):
+        with stack({"SigningAlgorithm": algorithm}) as (api, store, secrets, _):
             status, body = request(f"{api}/login", {"username": "johndoe", "password": "secret"})
             assert status == 200, body
             private = private_key(secrets)
@@ -183,6 +130,4 @@ def main():
 
 
 if __name__ == "__main__":
-    begin = time.monotonic()
-    main()
-    print(f"interoperability: passed in {time.monotonic() - begin:.0f} s", file=sys.stderr)
+    run("interoperability", main)

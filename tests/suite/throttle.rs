@@ -1,12 +1,18 @@
 //! How password guesses are bounded: the law in `shared::throttle`, kept by the real function.
 
-use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::Ipv4Addr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use rand::{rand_core::UnwrapErr, rngs::SysRng};
 use serde_json::Value;
 use shared::{
     aws::laptop_config,
+    password::{Cost, Password, PasswordHash},
     store::{Guess, Store},
     throttle::{Address, FREE_FAILURES, GUESSES_PER_WINDOW, Limit, Throttled, Window, delay},
     time::Timestamp,
@@ -16,7 +22,7 @@ use shared::{
 use tokio::task::JoinSet;
 
 use crate::{
-    api::{Api, PASSWORD, form, hash, now, root},
+    api::{Api, PASSWORD, Setup, form, hash, now, root},
     proxy::{Cut, Proxy},
 };
 
@@ -404,4 +410,39 @@ async fn the_rows_name_neither_accounts_nor_addresses_and_expire() {
     lives.sort_unstable();
     // In hours: two windows, a guess, and an address that is known.
     assert_eq!(lives, [1, 1, 24, 91 * 24]);
+}
+
+/// `cargo test -p tests --test suite -- --ignored --nocapture two_thousand_wrong_sign_ins` (some minutes). Not in the
+/// gate, because a machine that others use makes it fail by chance.
+#[tokio::test]
+#[ignore = "measures time"]
+#[expect(clippy::print_stdout, reason = "the figures are what it is for")]
+async fn two_thousand_wrong_sign_ins_take_the_same_time_for_known_and_unknown_names() {
+    const USERS: usize = 100;
+    let api =
+        Api::with(Setup { environment: vec![("login", "BCRYPT_COST", "12".to_owned())], ..Setup::default() }).await;
+    let password = Password::new(PASSWORD.to_owned()).unwrap();
+    let hash = PasswordHash::new(&password, Cost::new(12).unwrap(), &mut UnwrapErr(SysRng));
+    for user in 0..USERS {
+        api.add_user(&format!("known{user}"), hash.clone(), "read", Status::Active).await;
+    }
+    let mut times = [Vec::new(), Vec::new()];
+    for round in 0..1000 {
+        for (kind, name) in ["known", "unkno"].into_iter().enumerate() {
+            // Each from an address of its own, and fewer at one name than its ceiling takes.
+            let address = Ipv4Addr::from_bits(0x0a00_0000 + round * 2 + u32::from(kind == 1)).to_string();
+            let username = format!("{name}{}", round as usize % USERS);
+            let begin = Instant::now();
+            let reply = guess(&api, &address, &username).await;
+            times[kind].push(begin.elapsed());
+            assert_eq!(reply.status, 401, "{reply:?}");
+            assert_eq!(reply.body, r#"{"error":"invalid_grant","error_description":"Invalid credentials"}"#);
+        }
+    }
+    let [known, unknown] = times.map(|mut times| {
+        times.sort();
+        times[times.len() / 2].as_secs_f64()
+    });
+    println!("known {:.2} ms, unknown {:.2} ms, ratio {:.4}", known * 1e3, unknown * 1e3, known / unknown);
+    assert!((known / unknown - 1.0).abs() <= 0.02);
 }

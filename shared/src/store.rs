@@ -6,6 +6,8 @@
 
 mod attempts;
 mod keys;
+mod password_update;
+mod registrations;
 mod sessions;
 mod user_summaries;
 mod users;
@@ -18,6 +20,7 @@ use aws_sdk_dynamodb::{Client, error::SdkError, types::AttributeValue};
 pub use self::{
     attempts::{COUNTING_TIMEOUT, Guess},
     keys::KeyRow,
+    password_update::PasswordUpdate,
     sessions::{Advance, Use},
     user_summaries::UsersPage,
 };

@@ -154,7 +154,7 @@ impl Api {
     pub async fn with(setup: Setup) -> Self {
         let keys = SigningKeys::generate(setup.algorithm, now(), &mut UnwrapErr(SysRng)).unwrap();
         let mut environment: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-        let mut variables = vec![("login", "BCRYPT_COST", "4".to_owned())];
+        let mut variables = vec![("login", "BCRYPT_COST", "4".to_owned()), ("account", "BCRYPT_COST", "4".to_owned())];
         if setup.ring == Ring::Inline {
             variables.push(("login", "SIGNING_KEYS", keys.to_private_jwks().to_string()));
             variables.push(("authorizer", "VERIFYING_KEYS", keys.to_verifying_jwks().to_string()));
@@ -319,6 +319,16 @@ impl Api {
                 .await
                 .unwrap();
         }
+    }
+
+    /// How many rows have a key that begins so.
+    pub async fn count_rows(&self, prefix: &str) -> usize {
+        let mut items = self.table.scan().table_name(self.stack.table_name()).into_paginator().items().send();
+        let mut rows = 0;
+        while let Some(item) = items.next().await {
+            rows += usize::from(item.unwrap()["pk"].as_s().unwrap().starts_with(prefix));
+        }
+        rows
     }
 
     /// Everything that the table holds.

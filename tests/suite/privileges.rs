@@ -97,6 +97,8 @@ fn text(value: &Yaml) -> String {
 fn allowed() -> Privileges {
     let users = "ForAllValues:StringLike dynamodb:LeadingKeys USER#*, Null dynamodb:LeadingKeys false";
     let sessions = "ForAllValues:StringLike dynamodb:LeadingKeys SESSION#*, Null dynamodb:LeadingKeys false";
+    let users_and_sessions =
+        "ForAllValues:StringLike dynamodb:LeadingKeys USER#*|SESSION#*, Null dynamodb:LeadingKeys false";
     let keys = "ForAllValues:StringEquals dynamodb:LeadingKeys KEYS, Null dynamodb:LeadingKeys false";
     let attempts = "ForAllValues:StringLike dynamodb:LeadingKeys ATTEMPT#*, Null dynamodb:LeadingKeys false";
     // No `password_hash` among them, nor `jwk`.
@@ -133,6 +135,17 @@ fn allowed() -> Privileges {
             ]),
         ),
         ("sessions".to_owned(), rows(&[table("Query", sessions), table("DeleteItem", sessions)])),
+        (
+            "account".to_owned(),
+            rows(&[
+                table("PutItem", users),
+                table("GetItem", users),
+                table("UpdateItem", users_and_sessions),
+                table("Query", sessions),
+                table("DeleteItem", sessions),
+                table("UpdateItem", attempts),
+            ]),
+        ),
         (
             "users".to_owned(),
             rows(&[
@@ -198,6 +211,7 @@ fn a_policy_that_is_widened_is_noticed() {
         ("dynamodb:LeadingKeys: [\"USER#*\"]", "dynamodb:LeadingKeys: [\"*\"]"),
         ("dynamodb:LeadingKeys: [\"ATTEMPT#*\"]", "dynamodb:LeadingKeys: [\"*\"]"),
         ("Action: dynamodb:UpdateItem\n", "Action: [dynamodb:UpdateItem, dynamodb:DeleteItem]\n"),
+        ("dynamodb:LeadingKeys: [\"USER#*\", \"SESSION#*\"]", "dynamodb:LeadingKeys: [\"*\"]"),
         ("scopes, created_at, updated_at]", "scopes, created_at, updated_at, password_hash]"),
         ("{ dynamodb:Attributes: [pk, sk, status,", "{ dynamodb:Attributes: [pk, sk, password_hash, status,"),
         ("dynamodb:Attributes: \"false\"", "dynamodb:Attributes: \"true\""),

@@ -133,6 +133,8 @@ fn welcome() -> Response<Body> {
                 route("POST", "/logout", "Ends the caller's session, the others, or all"),
                 route("GET", "/sessions", "Lists the caller's sessions"),
                 route("DELETE", "/sessions/{id}", "Ends one of the caller's sessions"),
+                route("POST", "/register", "Makes an account of username and password, where registration is on"),
+                route("POST", "/password", "Gives the caller's account another password"),
                 route("GET", "/users", "Lists users, page by page; needs the scope users:read"),
                 route("GET", "/users/{username}", "Shows a user; needs the scope users:read"),
                 route("PATCH", "/users/{username}", "Sets a user's status or scopes; needs the scope users:write"),

@@ -24,6 +24,8 @@ enum Value {
     Null,
     /// JSON's `true` or `false`.
     Flag(bool),
+    /// JSON's list of nothing but strings.
+    List(Vec<Zeroizing<String>>),
     /// A value of another type.
     Other,
     /// A form's value that is not UTF-8.
@@ -95,7 +97,7 @@ impl Fields {
             Value::Text(text) if text.is_empty() => Ok(None),
             Value::Text(text) => Ok(Some(text)),
             Value::Null => Ok(None),
-            Value::Flag(_) | Value::Other => wrong("must be a string"),
+            Value::Flag(_) | Value::List(_) | Value::Other => wrong("must be a string"),
             Value::NotUtf8 => wrong("is not UTF-8"),
         }
     }
@@ -115,6 +117,39 @@ impl Fields {
             Some("true") => Ok(true),
             Some(_) => Err(ErrorResponse::invalid_request(format!("{name} must be true or false"))),
         }
+    }
+
+    /// Takes a field out that is a list of words: strings in a list of JSON, or a text in which single spaces are
+    /// between them. The empty text is the empty list here, and not a field that isn't there.
+    ///
+    /// # Errors
+    /// As [`Fields::take`].
+    pub fn take_words(&mut self, name: &str) -> Result<Option<Vec<Zeroizing<String>>>, ErrorResponse> {
+        let is_named = |(field, _): &&mut (String, Value)| field == name;
+        let mut values = self.0.iter_mut().filter(is_named).map(|(_, value)| value);
+        let words = match (values.next(), values.next()) {
+            (Some(Value::List(words)), None) => Some(std::mem::take(words)),
+            (Some(Value::Text(text)), None) if text.is_empty() => Some(Vec::new()),
+            _ => None,
+        };
+        if words.is_some() {
+            self.0.retain(|(field, _)| field != name);
+            return Ok(words);
+        }
+        let text = self.take(name)?;
+        Ok(text.map(|text| text.split(' ').map(|word| word.to_owned().into()).collect()))
+    }
+
+    /// Checks that nothing is left that nobody has asked for.
+    ///
+    /// # Errors
+    /// 400 `invalid_request`, naming a field that is left.
+    pub fn end(&self) -> Result<(), ErrorResponse> {
+        /// Enough to recognise a name by.
+        const CHARACTERS: usize = 64;
+        let Some((name, _)) = self.0.first() else { return Ok(()) };
+        let name: String = name.chars().take(CHARACTERS).collect();
+        Err(ErrorResponse::invalid_request(format!("{name} is not a field of this request")))
     }
 
     /// Takes a field out that has to be there.
@@ -196,8 +231,14 @@ impl<'de> Deserialize<'de> for Value {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-                while items.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Value::Other)
+                let mut texts = Some(Vec::new());
+                while let Some(item) = items.next_element::<Value>()? {
+                    match (item, &mut texts) {
+                        (Value::Text(text), Some(texts)) => texts.push(text),
+                        _ => texts = None,
+                    }
+                }
+                Ok(texts.map_or(Value::Other, Value::List))
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
@@ -300,6 +341,45 @@ mod tests {
         ] {
             assert_eq!(description(read(content_type, body).unwrap().take_flag("a").unwrap_err()), message, "{body}");
         }
+    }
+
+    #[test]
+    fn words_are_a_list_or_a_text_and_an_empty_one_is_no_word() {
+        let words = |content_type: &str, body: &str| {
+            let words = read(content_type, body).unwrap().take_words("a");
+            words
+                .map(|words| words.map(|words| words.iter().map(|word| word.to_string()).collect::<Vec<_>>().join(",")))
+        };
+        for (content_type, body, expected) in [
+            (JSON, r#"{"a":["x","y"]}"#, Some("x,y")),
+            (JSON, r#"{"a":"x y"}"#, Some("x,y")),
+            (JSON, r#"{"a":[]}"#, Some("")),
+            (JSON, r#"{"a":""}"#, Some("")),
+            (JSON, r#"{"a":null}"#, None),
+            (JSON, "{}", None),
+            (FORM, "a=x+y", Some("x,y")),
+            (FORM, "a=", Some("")),
+        ] {
+            assert_eq!(words(content_type, body).unwrap().as_deref(), expected, "{body}");
+        }
+        for (body, message) in [
+            (r#"{"a":["x",1]}"#, "a must be a string"),
+            (r#"{"a":[["x"]]}"#, "a must be a string"),
+            (r#"{"a":{}}"#, "a must be a string"),
+            (r#"{"a":[],"a":["x"]}"#, "a is repeated"),
+            (r#"{"a":"","a":"x"}"#, "a is repeated"),
+        ] {
+            assert_eq!(description(words(JSON, body).unwrap_err()), message, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_is_named() {
+        let mut fields = read(JSON, r#"{"a":"1","b":null}"#).unwrap();
+        fields.take("a").unwrap();
+        assert_eq!(description(fields.end().unwrap_err()), "b is not a field of this request");
+        fields.take("b").unwrap();
+        fields.end().unwrap();
     }
 
     #[test]

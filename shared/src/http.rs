@@ -66,6 +66,12 @@ impl ErrorResponse {
         }
     }
 
+    /// The same with another description.
+    #[must_use]
+    pub fn saying(self, description: &'static str) -> Self {
+        Self { description: description.into(), ..self }
+    }
+
     /// The same with a `WWW-Authenticate` header. The gateway renames it to
     /// `x-amzn-Remapped-WWW-Authenticate`.
     #[must_use]

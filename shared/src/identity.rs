@@ -28,6 +28,11 @@ pub struct Identity {
 #[error("the request has no authorizer's context")]
 pub struct Unauthenticated;
 
+/// The caller's token is valid and doesn't reach as far as this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the token lacks a scope")]
+pub struct InsufficientScope;
+
 impl Identity {
     /// Reads the caller from the context that the authorizer gave to the gateway, in payload version
     /// 1.0 (REST API) or 2.0 (HTTP API). Nothing that the client sends takes part.
@@ -47,6 +52,21 @@ impl Identity {
             scopes: Scopes::parse(field(SCOPE)?).map_err(|_| Unauthenticated)?,
             session: SessionId::parse(field(SESSION)?).map_err(|_| Unauthenticated)?,
         })
+    }
+
+    /// Checks that the caller's token has this scope, which the gateway has checked too where `ROUTE_SCOPES` says so.
+    ///
+    /// # Errors
+    /// [`InsufficientScope`] where it hasn't. As a response it is a 403.
+    pub fn require(&self, scope: &str) -> Result<(), InsufficientScope> {
+        if self.scopes.contains(scope) { Ok(()) } else { Err(InsufficientScope) }
+    }
+}
+
+impl From<InsufficientScope> for ErrorResponse {
+    fn from(_: InsufficientScope) -> Self {
+        ErrorResponse::new(StatusCode::FORBIDDEN, "insufficient_scope", "The access token does not allow this")
+            .with_challenge("Bearer error=\"insufficient_scope\"")
     }
 }
 

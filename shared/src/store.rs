@@ -6,7 +6,10 @@
 
 mod attempts;
 mod keys;
+mod password_update;
+mod registrations;
 mod sessions;
+mod user_summaries;
 mod users;
 
 use std::{collections::HashMap, fmt::Display};
@@ -17,7 +20,9 @@ use aws_sdk_dynamodb::{Client, error::SdkError, types::AttributeValue};
 pub use self::{
     attempts::{COUNTING_TIMEOUT, Guess},
     keys::KeyRow,
+    password_update::PasswordUpdate,
     sessions::{Advance, Use},
+    user_summaries::UsersPage,
     users::UserPages,
 };
 use crate::{BoxError, scope::Scopes, time::Timestamp};

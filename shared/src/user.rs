@@ -40,6 +40,21 @@ impl User {
     }
 }
 
+/// What of an account may be shown: all but the password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserSummary {
+    /// The name, as typed when the account was made.
+    pub username: Username,
+    /// Whether the account may sign in.
+    pub status: Status,
+    /// What the account may do.
+    pub scopes: Scopes,
+    /// When the account was made.
+    pub created: Timestamp,
+    /// When the account was last changed.
+    pub updated: Timestamp,
+}
+
 /// Whether an account may sign in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {

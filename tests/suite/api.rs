@@ -154,7 +154,7 @@ impl Api {
     pub async fn with(setup: Setup) -> Self {
         let keys = SigningKeys::generate(setup.algorithm, now(), &mut UnwrapErr(SysRng)).unwrap();
         let mut environment: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-        let mut variables = vec![("login", "BCRYPT_COST", "4".to_owned())];
+        let mut variables = vec![("login", "BCRYPT_COST", "4".to_owned()), ("account", "BCRYPT_COST", "4".to_owned())];
         if setup.ring == Ring::Inline {
             variables.push(("login", "SIGNING_KEYS", keys.to_private_jwks().to_string()));
             variables.push(("authorizer", "VERIFYING_KEYS", keys.to_verifying_jwks().to_string()));
@@ -304,6 +304,31 @@ impl Api {
     pub async fn session(&self, id: &str) -> Option<Session> {
         let sessions = self.store.sessions(&Username::parse("johndoe").unwrap()).await.unwrap();
         sessions.into_iter().find(|session| session.id.as_str() == id)
+    }
+
+    /// Adds rows of no kind, each of so many bytes.
+    pub async fn add_filler(&self, rows: usize, bytes: usize) {
+        for number in 0..rows {
+            self.table
+                .put_item()
+                .table_name(self.stack.table_name())
+                .item("pk", AttributeValue::S(format!("FILLER#{number}")))
+                .item("sk", AttributeValue::S("FILLER".to_owned()))
+                .item("username", AttributeValue::S("x".repeat(bytes)))
+                .send()
+                .await
+                .unwrap();
+        }
+    }
+
+    /// How many rows have a key that begins so.
+    pub async fn count_rows(&self, prefix: &str) -> usize {
+        let mut items = self.table.scan().table_name(self.stack.table_name()).into_paginator().items().send();
+        let mut rows = 0;
+        while let Some(item) = items.next().await {
+            rows += usize::from(item.unwrap()["pk"].as_s().unwrap().starts_with(prefix));
+        }
+        rows
     }
 
     /// Everything that the table holds.

@@ -16,6 +16,7 @@ use shared::{
 
 use crate::api::{AUDIENCE, Api, Setup, now};
 
+const STAGE: &str = "arn:aws:execute-api:eu-west-1:123456789012:abc123/prod";
 const ARN: &str = "arn:aws:execute-api:eu-west-1:123456789012:abc123/prod/GET/protected";
 
 pub fn rest(headers: &Value) -> Value {
@@ -28,7 +29,7 @@ pub fn rest(headers: &Value) -> Value {
     })
 }
 
-fn http(headers: &Value) -> Value {
+pub fn http(headers: &Value) -> Value {
     json!({
         "version": "2.0", "type": "REQUEST", "routeKey": "GET /protected", "rawPath": "/protected",
         "routeArn": "arn:aws:execute-api:eu-west-1:123456789012:abc123/$default/GET/protected",
@@ -65,7 +66,7 @@ async fn assert_refused(api: &Api, token: &str, why: &str) {
 }
 
 #[tokio::test]
-async fn a_rest_api_gets_a_policy_for_the_whole_stage() {
+async fn a_rest_api_gets_a_policy_for_the_whole_stage_but_for_what_the_scopes_do_not_reach() {
     let api = Api::start().await;
     let token = minted(&api, &api.keys, now());
     let answer = api.invoke("authorizer", &rest(&bearer(&token))).await.unwrap();
@@ -76,11 +77,19 @@ async fn a_rest_api_gets_a_policy_for_the_whole_stage() {
             "principalId": "johndoe",
             "policyDocument": {
                 "Version": "2012-10-17",
-                "Statement": [{
-                    "Action": "execute-api:Invoke",
-                    "Effect": "Allow",
-                    "Resource": "arn:aws:execute-api:eu-west-1:123456789012:abc123/prod/*",
-                }],
+                "Statement": [
+                    { "Action": "execute-api:Invoke", "Effect": "Allow", "Resource": [format!("{STAGE}/*")] },
+                    {
+                        "Action": "execute-api:Invoke",
+                        "Effect": "Deny",
+                        "Resource": [
+                            format!("{STAGE}/GET/users"),
+                            format!("{STAGE}/GET/users/*"),
+                            format!("{STAGE}/PATCH/users/*"),
+                            format!("{STAGE}/DELETE/users/*"),
+                        ],
+                    },
+                ],
             },
             "context": { "username": "johndoe", "scope": "read write", "session": session },
         })

@@ -63,17 +63,39 @@ async fn every_sample_gets_the_answer_that_the_readme_promises() {
                 assert_eq!(answer["statusCode"], 200, "{name}: {answer}");
                 assert_eq!(serde_json::from_str::<Value>(answer["body"].as_str().unwrap()).unwrap(), greeting);
             }
-            // Their session is none of this store's.
-            "login-refresh" | "login-refresh-http-api" => {
+            // A session that is none of this store's, and a password that isn't johndoe's.
+            "login-refresh" | "login-refresh-http-api" | "account-password" | "account-password-http-api" => {
                 let answer = answer.unwrap();
                 assert_eq!(answer["statusCode"], 400, "{name}: {answer}");
                 assert!(answer["body"].as_str().unwrap().contains("invalid_grant"));
             }
-            "sessions-end" | "sessions-end-http-api" => assert_eq!(answer.unwrap()["statusCode"], 404),
+            "sessions-end" | "sessions-end-http-api" | "users-delete" | "users-delete-http-api" => {
+                assert_eq!(answer.unwrap()["statusCode"], 404);
+            }
             "sessions-list" | "sessions-list-http-api" => {
                 let answer = answer.unwrap();
                 assert_eq!(answer["statusCode"], 200, "{name}: {answer}");
                 assert!(answer["body"].as_str().unwrap().starts_with(r#"{"sessions":["#));
+            }
+            // Of the two, the second finds the name taken.
+            "account-register" | "account-register-http-api" => {
+                let answer = answer.unwrap();
+                let status = if name.ends_with("http-api") { 409 } else { 201 };
+                assert_eq!(answer["statusCode"], status, "{name}: {answer}");
+            }
+            "users-list" | "users-list-http-api" => {
+                let answer = answer.unwrap();
+                assert_eq!(answer["statusCode"], 200, "{name}: {answer}");
+                let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+                let mut names = body["users"].as_array().unwrap().iter().map(|user| &user["username"]);
+                assert!(names.any(|name| name == "johndoe") && body["next_cursor"].is_null(), "{body}");
+            }
+            "users-show" | "users-show-http-api" | "users-change" | "users-change-http-api" => {
+                let answer = answer.unwrap();
+                assert_eq!(answer["statusCode"], 200, "{name}: {answer}");
+                let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+                let expected = json!(["profile:read", "profile:write"]);
+                assert_eq!((&body["status"], &body["scopes"]), (&json!("active"), &expected));
             }
             "sessions-logout" | "sessions-logout-http-api" => {
                 let answer = answer.unwrap();
@@ -129,13 +151,19 @@ fn cargo_lambda_watch_gets_the_same_keys_and_every_variable_of_the_template() {
 
     let template = std::fs::read_to_string(root().join("template.yaml")).unwrap();
     let template: serde_yaml_ng::Value = serde_yaml_ng::from_str(&template).unwrap();
-    for function in
-        ["LoginFunction", "AuthorizerFunction", "ProtectedFunction", "SessionsFunction", "DiscoveryFunction"]
-    {
+    for function in [
+        "LoginFunction",
+        "AuthorizerFunction",
+        "ProtectedFunction",
+        "SessionsFunction",
+        "AccountFunction",
+        "UsersFunction",
+        "DiscoveryFunction",
+    ] {
         let variables = &template["Resources"][function]["Properties"]["Environment"]["Variables"];
         for name in variables.as_mapping().unwrap().keys().map(|name| name.as_str().unwrap()) {
             // Those may be left out.
-            if !["CORS_ORIGINS", "SCOPES", "AWS_ENDPOINT_URL_SECRETS_MANAGER"].contains(&name) {
+            if !["CORS_ORIGINS", "SCOPES", "REGISTRATION_SCOPES", "AWS_ENDPOINT_URL_SECRETS_MANAGER"].contains(&name) {
                 assert!(settings.contains_key(name), "{function} needs {name}");
             }
         }

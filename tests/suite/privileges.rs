@@ -97,8 +97,20 @@ fn text(value: &Yaml) -> String {
 fn allowed() -> Privileges {
     let users = "ForAllValues:StringLike dynamodb:LeadingKeys USER#*, Null dynamodb:LeadingKeys false";
     let sessions = "ForAllValues:StringLike dynamodb:LeadingKeys SESSION#*, Null dynamodb:LeadingKeys false";
+    let users_and_sessions =
+        "ForAllValues:StringLike dynamodb:LeadingKeys USER#*|SESSION#*, Null dynamodb:LeadingKeys false";
     let keys = "ForAllValues:StringEquals dynamodb:LeadingKeys KEYS, Null dynamodb:LeadingKeys false";
     let attempts = "ForAllValues:StringLike dynamodb:LeadingKeys ATTEMPT#*, Null dynamodb:LeadingKeys false";
+    // No `password_hash` among them, nor `jwk`.
+    let shown = "ForAllValues:StringEquals dynamodb:Attributes pk|sk|username|status|scopes|created_at|updated_at";
+    let changed = "ForAllValues:StringEquals dynamodb:Attributes pk|sk|status|scopes|updated_at";
+    let named = "Null dynamodb:Attributes false";
+    let nothing_back = "StringEqualsIfExists dynamodb:ReturnValues NONE";
+    let all = |conditions: &[&str]| {
+        let mut all: Vec<&str> = conditions.iter().flat_map(|conditions| conditions.split(", ")).collect();
+        all.sort_unstable();
+        all.join(", ")
+    };
     let table = |action: &str, rows: &str| format!("Allow dynamodb:{action} on !GetAtt Table.Arn where {rows}");
     let secret = |action: &str| format!("Allow secretsmanager:{action} on !Ref SigningSecret where -");
     let rows = |rows: &[String]| rows.iter().cloned().collect::<BTreeSet<_>>();
@@ -123,6 +135,31 @@ fn allowed() -> Privileges {
             ]),
         ),
         ("sessions".to_owned(), rows(&[table("Query", sessions), table("DeleteItem", sessions)])),
+        (
+            "account".to_owned(),
+            rows(&[
+                table("PutItem", users),
+                table("GetItem", users),
+                table("UpdateItem", users_and_sessions),
+                table("Query", sessions),
+                table("DeleteItem", sessions),
+                table("UpdateItem", attempts),
+            ]),
+        ),
+        (
+            "users".to_owned(),
+            rows(&[
+                table(
+                    "GetItem",
+                    &all(&[users, shown, named, "StringEqualsIfExists dynamodb:Select SPECIFIC_ATTRIBUTES"]),
+                ),
+                table("Scan", &all(&[shown, named, "StringEquals dynamodb:Select SPECIFIC_ATTRIBUTES"])),
+                table("UpdateItem", &all(&[users, changed, named, nothing_back])),
+                table("DeleteItem", &all(&[users, nothing_back])),
+                table("Query", sessions),
+                table("DeleteItem", sessions),
+            ]),
+        ),
         ("protected".to_owned(), rows(&[])),
         ("discovery".to_owned(), rows(&[table("Query", keys)])),
         (
@@ -174,6 +211,12 @@ fn a_policy_that_is_widened_is_noticed() {
         ("dynamodb:LeadingKeys: [\"USER#*\"]", "dynamodb:LeadingKeys: [\"*\"]"),
         ("dynamodb:LeadingKeys: [\"ATTEMPT#*\"]", "dynamodb:LeadingKeys: [\"*\"]"),
         ("Action: dynamodb:UpdateItem\n", "Action: [dynamodb:UpdateItem, dynamodb:DeleteItem]\n"),
+        ("dynamodb:LeadingKeys: [\"USER#*\", \"SESSION#*\"]", "dynamodb:LeadingKeys: [\"*\"]"),
+        ("scopes, created_at, updated_at]", "scopes, created_at, updated_at, password_hash]"),
+        ("{ dynamodb:Attributes: [pk, sk, status,", "{ dynamodb:Attributes: [pk, sk, password_hash, status,"),
+        ("dynamodb:Attributes: \"false\"", "dynamodb:Attributes: \"true\""),
+        ("StringEquals: { dynamodb:Select: SPECIFIC_ATTRIBUTES }", "StringEquals: { dynamodb:Select: ALL_ATTRIBUTES }"),
+        ("dynamodb:ReturnValues: NONE", "dynamodb:ReturnValues: ALL_OLD"),
         ("Action: dynamodb:Query", "Action: dynamodb:*"),
         ("Action: [dynamodb:GetItem, dynamodb:UpdateItem]", "Action: [dynamodb:GetItem, dynamodb:PutItem]"),
         ("Action: secretsmanager:GetSecretValue", "Action: secretsmanager:*"),

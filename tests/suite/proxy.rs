@@ -52,7 +52,8 @@ struct Line {
     plan: Arc<Mutex<Plan>>,
 }
 
-const WRITES: [&str; 4] = ["PutItem", "UpdateItem", "PutSecretValue", "UpdateSecretVersionStage"];
+const WRITES: [&str; 6] =
+    ["PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "PutSecretValue", "UpdateSecretVersionStage"];
 
 impl Proxy {
     pub async fn start(target: &str) -> Self {

@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use serde::{Deserialize, Deserializer, Serialize};
 use shared::{identity, origin::Provenance, token::Verified};
 
+use crate::routes::{Requested, Route};
+
 /// A `REQUEST` authorizer's event, of a REST API or of an HTTP API in payload version 1.0 or 2.0.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -17,6 +19,14 @@ pub(crate) struct Event {
     method_arn: Option<String>,
     /// The method, as a REST API has it.
     http_method: Option<String>,
+    /// The path of the route, as the template writes it and a REST API has it.
+    resource: Option<String>,
+    /// The path of the request, as a REST API has it.
+    path: Option<String>,
+    /// The route, as an HTTP API has it: `GET /users/{username}`, or `$default`.
+    route_key: Option<String>,
+    /// The path of the request, as an HTTP API has it.
+    raw_path: Option<String>,
     #[serde(default, deserialize_with = "null_is_none")]
     headers: HashMap<String, String>,
     #[serde(default, deserialize_with = "null_is_none")]
@@ -90,7 +100,7 @@ impl Event {
                 let (api, stage) = (parts.next()?, parts.next()?);
                 let api_is_whole = api.split(':').nth(2) == Some("execute-api") && !api.ends_with(':');
                 (api_is_whole && !stage.is_empty() && parts.next().is_some())
-                    .then(|| Target::Stage(format!("{api}/{stage}/*")))
+                    .then(|| Target::Stage(format!("{api}/{stage}")))
             }
         }
     }
@@ -120,8 +130,23 @@ impl Event {
 
     /// Whether the method only reads (RFC 9110 section 9.2.1). What has no method may do anything.
     pub(crate) fn is_safe(&self) -> bool {
-        let method = self.http_method.as_deref().or(self.request_context.http.method.as_deref());
-        matches!(method, Some("GET" | "HEAD" | "OPTIONS"))
+        matches!(self.method(), Some("GET" | "HEAD" | "OPTIONS"))
+    }
+
+    fn method(&self) -> Option<&str> {
+        self.http_method.as_deref().or(self.request_context.http.method.as_deref())
+    }
+
+    /// What is asked for.
+    pub(crate) fn requested(&self) -> Requested<'_> {
+        let (route, path) = match self.payload() {
+            Payload::Rest => (self.resource.as_deref(), self.path.as_deref()),
+            Payload::Http => {
+                let route = self.route_key.as_deref().and_then(|key| key.split_once(' '));
+                (route.map(|(_, path)| path), self.raw_path.as_deref())
+            }
+        };
+        Requested { method: self.method(), route, path }
     }
 
     /// Where the request says that it comes from.
@@ -143,8 +168,8 @@ fn values<'a, V>(headers: &'a HashMap<String, V>, name: &str) -> impl Iterator<I
 pub(crate) enum Target {
     /// The request that was asked for, and no other.
     Request,
-    /// Every method of this API's stage, as an ARN: the gateway may keep a policy and ask it again for
-    /// another route, so it must be right for all of them.
+    /// This API's stage, as an ARN: the gateway may keep a policy and ask it again for another route, so it must be
+    /// right for all of them.
     Stage(String),
 }
 
@@ -177,7 +202,7 @@ pub enum Answer {
 #[serde(rename_all = "PascalCase")]
 pub struct PolicyDocument {
     version: &'static str,
-    statement: [Statement; 1],
+    statement: Vec<Statement>,
 }
 
 #[derive(Serialize)]
@@ -185,32 +210,60 @@ pub struct PolicyDocument {
 struct Statement {
     action: &'static str,
     effect: &'static str,
-    resource: String,
+    resource: Vec<String>,
+}
+
+impl Statement {
+    fn new(effect: &'static str, resource: Vec<String>) -> Self {
+        Self { action: "execute-api:Invoke", effect, resource }
+    }
 }
 
 impl Answer {
-    pub(crate) fn allow(target: Target, verified: &Verified) -> Self {
-        let context = HashMap::from([
-            (identity::USERNAME, verified.subject.to_string()),
-            (identity::SCOPE, verified.scopes.to_string()),
-            (identity::SESSION, verified.session.to_string()),
-        ]);
+    /// Lets the holder of a token through, but for the routes that are `out_of_reach`.
+    pub(crate) fn allow(target: Target, verified: &Verified, out_of_reach: &[&Route]) -> Self {
         match target {
-            Target::Request => Self::Simple { is_authorized: true, context },
-            Target::Stage(resource) => Self::Policy {
-                principal_id: verified.subject.to_string(),
-                policy_document: PolicyDocument {
-                    version: "2012-10-17",
-                    statement: [Statement { action: "execute-api:Invoke", effect: "Allow", resource }],
-                },
-                context,
-            },
+            Target::Request => Self::Simple { is_authorized: true, context: context(verified) },
+            Target::Stage(stage) => {
+                let mut statement = vec![Statement::new("Allow", vec![format!("{stage}/*")])];
+                if !out_of_reach.is_empty() {
+                    let denied = out_of_reach.iter().map(|route| format!("{stage}/{}", route.pattern()));
+                    statement.push(Statement::new("Deny", denied.collect()));
+                }
+                Self::policy(verified, statement)
+            }
         }
     }
 
+    /// Refuses the holder of a token this request, and all else as long as the gateway keeps the answer: it does so for
+    /// one path, in the way in which that is written, and no pattern need fit that.
+    pub(crate) fn forbid(target: Target, verified: &Verified) -> Self {
+        match target {
+            Target::Request => Self::refuse(),
+            Target::Stage(stage) => Self::policy(verified, vec![Statement::new("Deny", vec![format!("{stage}/*")])]),
+        }
+    }
+
+    /// Refuses a request that has no valid token, which an HTTP API takes for an answer.
     pub(crate) fn refuse() -> Self {
         Self::Simple { is_authorized: false, context: HashMap::new() }
     }
+
+    fn policy(verified: &Verified, statement: Vec<Statement>) -> Self {
+        Self::Policy {
+            principal_id: verified.subject.to_string(),
+            policy_document: PolicyDocument { version: "2012-10-17", statement },
+            context: context(verified),
+        }
+    }
+}
+
+fn context(verified: &Verified) -> HashMap<&'static str, String> {
+    HashMap::from([
+        (identity::USERNAME, verified.subject.to_string()),
+        (identity::SCOPE, verified.scopes.to_string()),
+        (identity::SESSION, verified.session.to_string()),
+    ])
 }
 
 #[cfg(test)]
@@ -240,6 +293,29 @@ mod tests {
         assert!(event(&json!({})).provenance().is_silent());
     }
 
+    #[test]
+    fn what_is_asked_for_is_read_from_either_payload() {
+        let rest = json!({
+            "resource": "/users/{name}", "path": "/users/ann", "httpMethod": "GET", "routeKey": "$default", "rawPath": "/x",
+        });
+        let http = json!({
+            "version": "2.0", "routeKey": "ANY /users/{name}", "rawPath": "/users/ann", "resource": "/x", "path": "/x",
+            "requestContext": { "http": { "method": "GET" } },
+        });
+        for event in [event(&rest), event(&http)] {
+            let requested = event.requested();
+            assert_eq!(requested.method, Some("GET"));
+            assert_eq!((requested.route, requested.path), (Some("/users/{name}"), Some("/users/ann")));
+        }
+        let default = event(&json!({ "version": "2.0", "routeKey": "$default", "rawPath": "/users/ann" }));
+        assert_eq!((default.requested().route, default.requested().path), (None, Some("/users/ann")));
+        let nothing = event(&json!({ "version": "2.0" }));
+        assert_eq!(
+            (nothing.requested().method, nothing.requested().route, nothing.requested().path),
+            (None, None, None)
+        );
+    }
+
     fn target(event: &serde_json::Value) -> Option<Target> {
         serde_json::from_value::<Event>(event.clone()).unwrap().target()
     }
@@ -249,10 +325,10 @@ mod tests {
         for (arn, stage) in [
             (
                 "arn:aws:execute-api:eu-west-1:123456789012:abc123/prod/GET/protected",
-                "arn:aws:execute-api:eu-west-1:123456789012:abc123/prod/*",
+                "arn:aws:execute-api:eu-west-1:123456789012:abc123/prod",
             ),
-            ("arn:aws-cn:execute-api:cn-north-1:1:a/v1/POST/a/b", "arn:aws-cn:execute-api:cn-north-1:1:a/v1/*"),
-            ("arn:aws:execute-api:eu-west-1:1:a/prod/GET/", "arn:aws:execute-api:eu-west-1:1:a/prod/*"),
+            ("arn:aws-cn:execute-api:cn-north-1:1:a/v1/POST/a/b", "arn:aws-cn:execute-api:cn-north-1:1:a/v1"),
+            ("arn:aws:execute-api:eu-west-1:1:a/prod/GET/", "arn:aws:execute-api:eu-west-1:1:a/prod"),
         ] {
             let event = json!({ "type": "REQUEST", "methodArn": arn });
             assert_eq!(target(&event), Some(Target::Stage(stage.to_owned())));

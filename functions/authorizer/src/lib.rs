@@ -7,6 +7,9 @@
 //! | REST API, `REQUEST` | a policy for this API and stage | the error `Unauthorized` | another error |
 //! | HTTP API, payload 2.0 | `isAuthorized: true` | `isAuthorized: false` | another error |
 //!
+//! The policy denies the routes that the token's scopes don't reach ([`RouteScopes`]). Where the request itself is for
+//! one of those, it denies everything, and the simple answer is `false`.
+//!
 //! A token in a cookie counts as one in the header, but for methods that change something: those must come from a page
 //! of the API's own origin or of one of the setting's, because a browser sends cookies whoever made it do so.
 //!
@@ -15,6 +18,7 @@
 mod credential;
 mod event;
 mod revocation;
+mod routes;
 
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde_json::value::RawValue;
@@ -30,10 +34,13 @@ use shared::{
 };
 use tracing::{error, info};
 
-pub use crate::revocation::{LiveRevocation, Staleness};
 use crate::{
     credential::{Credential, CredentialError},
-    event::{Answer, Event, Payload},
+    event::{Answer, Event, Payload, Target},
+};
+pub use crate::{
+    revocation::{LiveRevocation, Staleness},
+    routes::{InvalidRouteScopes, Problem, RouteScopes},
 };
 
 /// The authorizer, with all that it needs.
@@ -46,6 +53,8 @@ pub struct Authorizer {
     pub audience: String,
     /// The origins whose pages may act with cookies, beside the API's own.
     pub origins: Origins,
+    /// What the routes need beside a valid token.
+    pub routes: RouteScopes,
     /// Whether tokens of sessions that have ended are refused; `None` lets them live until they expire.
     pub revocation: Option<LiveRevocation>,
     /// The time.
@@ -112,11 +121,12 @@ impl Authorizer {
         };
         let event: Event = serde_json::from_str(event.payload.get())
             .map_err(|error| unavailable(Outage::Event { line: error.line(), column: error.column() }))?;
-        let allow = event.target().ok_or(Outage::MethodArn).map_err(unavailable)?;
+        let target = event.target().ok_or(Outage::MethodArn).map_err(unavailable)?;
         match self.authorize(&event).await.map_err(unavailable)? {
             Ok(verified) => {
-                info!(request_id, outcome = "allowed", user = %verified.subject, session = %verified.session);
-                Ok(Answer::allow(allow, &verified))
+                let (outcome, answer) = self.answer(&event, target, &verified);
+                info!(request_id, outcome, user = %verified.subject, session = %verified.session);
+                Ok(answer)
             }
             Err(denial) => {
                 info!(request_id, outcome = "refused", reason = %denial);
@@ -125,6 +135,16 @@ impl Authorizer {
                     Payload::Http => Ok(Answer::refuse()),
                 }
             }
+        }
+    }
+
+    /// How far a valid token reaches.
+    fn answer(&self, event: &Event, target: Target, verified: &Verified) -> (&'static str, Answer) {
+        let out_of_reach = self.routes.out_of_reach(&verified.scopes);
+        if out_of_reach.iter().any(|route| route.may_serve(event.requested())) {
+            ("insufficient_scope", Answer::forbid(target, verified))
+        } else {
+            ("allowed", Answer::allow(target, verified, &out_of_reach))
         }
     }
 

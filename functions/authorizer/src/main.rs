@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use authorizer::{Authorizer, LiveRevocation, Staleness};
+use authorizer::{Authorizer, LiveRevocation, RouteScopes, Staleness};
 use lambda_runtime::service_fn;
 use shared::{
     BoxError, aws,
@@ -19,6 +19,7 @@ use tracing::warn;
 async fn main() -> Result<(), BoxError> {
     let settings = Settings(|name: &str| std::env::var(name).ok());
     log::start(settings.required("LOG_LEVEL")?, env!("CARGO_CRATE_NAME"));
+    let routes: RouteScopes = settings.required("ROUTE_SCOPES")?;
     let sdk = aws::sdk_config().await?;
     let clock = || Timestamp::from(SystemTime::now());
     let ring = match settings.optional::<String>("VERIFYING_KEYS")? {
@@ -44,6 +45,7 @@ async fn main() -> Result<(), BoxError> {
         issuer: settings.optional("ISSUER")?.unwrap_or_default(),
         audience: settings.required("AUDIENCE")?,
         origins: settings.optional("CORS_ORIGINS")?.unwrap_or_default(),
+        routes,
         revocation,
         clock,
     };

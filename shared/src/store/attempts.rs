@@ -255,7 +255,11 @@ fn ceiling_key(guess: &Guess, window: Window) -> Item {
 
 /// No part can hold the line break between them.
 fn key(kind: &str, username: &Username, part: impl std::fmt::Display) -> Item {
-    let named = format!("{kind}\n{}\n{part}", username.folded());
+    digest_key(&format!("{kind}\n{}\n{part}", username.folded()))
+}
+
+/// The key of the row that counts what is named so.
+pub(super) fn digest_key(named: &str) -> Item {
     let digest = URL_SAFE_NO_PAD.encode(digest(&SHA256, named.as_bytes()));
     HashMap::from([("pk".to_owned(), text(&format!("ATTEMPT#{digest}"))), ("sk".to_owned(), text(ATTEMPT))])
 }

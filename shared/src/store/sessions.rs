@@ -287,7 +287,7 @@ fn partition(username: &Username) -> String {
     format!("SESSION#{}", username.folded())
 }
 
-fn session_key(username: &Username, session: &SessionId) -> Item {
+pub(super) fn session_key(username: &Username, session: &SessionId) -> Item {
     HashMap::from([("pk".to_owned(), text(&partition(username))), ("sk".to_owned(), text(session.as_str()))])
 }
 

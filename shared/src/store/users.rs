@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// The sort key of a user's row.
-const USER: &str = "USER";
+pub(super) const USER: &str = "USER";
 
 impl Store {
     /// The account of this name, in whatever case; read consistently, so that an account that was just
@@ -261,7 +261,7 @@ impl UserPages {
     }
 }
 
-fn user_key(username: &Username) -> Item {
+pub(super) fn user_key(username: &Username) -> Item {
     HashMap::from([("pk".to_owned(), text(&format!("USER#{}", username.folded()))), ("sk".to_owned(), text(USER))])
 }
 

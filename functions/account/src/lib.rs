@@ -1,0 +1,172 @@
+//! An account of one's own: `POST /register` makes one, and `POST /password` gives it another password.
+
+mod error;
+mod request;
+
+use std::{num::NonZeroU64, str::FromStr};
+
+use lambda_http::{Body, Request, RequestExt, Response, http::StatusCode};
+use rand::CryptoRng;
+use serde_json::json;
+use shared::{
+    Identity,
+    http::{self, ErrorResponse},
+    log::causes,
+    password::{Cost, Password, PasswordHash},
+    scope::Scopes,
+    store::{PasswordUpdate, Store, StoreError},
+    throttle::Address,
+    time::Clock,
+    user::{Status, User},
+    username::Username,
+};
+use tracing::{error, info, warn};
+
+use crate::{
+    error::{Refusal, log_refusal, unavailable},
+    request::{NewAccount, PasswordChange},
+};
+
+/// The account's routes, with all that they need.
+pub struct Account<R> {
+    /// Users and sessions.
+    pub store: Store,
+    /// Whether anybody may make an account.
+    pub registration: Registration,
+    /// What a new account may do.
+    pub scopes: Scopes,
+    /// How many accounts may be asked for from one address in an hour.
+    pub registrations_per_address: NonZeroU64,
+    /// The cost of new hashes, and of the work for users who can't be found.
+    pub cost: Cost,
+    /// What a password is verified against where there is no account; of this cost.
+    pub decoy: PasswordHash,
+    /// The time.
+    pub clock: Clock,
+    /// Randomness.
+    pub rng: R,
+}
+
+/// Whether anybody may make an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Registration {
+    /// Anybody may.
+    On,
+    /// Nobody may: the route is as if it weren't there.
+    Off,
+}
+
+/// The text is no such setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be on or off")]
+pub struct InvalidRegistration;
+
+impl FromStr for Registration {
+    type Err = InvalidRegistration;
+
+    fn from_str(text: &str) -> Result<Self, InvalidRegistration> {
+        match text {
+            "on" => Ok(Self::On),
+            "off" => Ok(Self::Off),
+            _ => Err(InvalidRegistration),
+        }
+    }
+}
+
+impl<R: CryptoRng + Clone + Send + 'static> Account<R> {
+    /// Answers one request.
+    pub async fn handle(&self, request: Request) -> Response<Body> {
+        // By its end: a custom domain may put something of its own in front of the path.
+        let path = request.raw_http_path().trim_end_matches('/');
+        let outcome = if path.ends_with("/register") {
+            self.register(&request).await
+        } else if path.ends_with("/password") {
+            self.change_password(&request).await
+        } else {
+            Err(Refusal::NotFound)
+        };
+        outcome.unwrap_or_else(|refusal| {
+            log_refusal(http::request_id(&request), &refusal);
+            ErrorResponse::from(refusal).into()
+        })
+    }
+
+    /// Makes an account. The password is hashed before anybody looks whether the name is free, so that both answers
+    /// take the same work.
+    async fn register(&self, request: &Request) -> Result<Response<Body>, Refusal> {
+        if self.registration == Registration::Off {
+            return Err(Refusal::NotFound);
+        }
+        let NewAccount { username, password } = NewAccount::of(request)?;
+        let (address, limit) = (Address::of(http::client_address(request)), self.registrations_per_address);
+        let wait = self.store.count_registration(address, limit, (self.clock)()).await.map_err(unavailable)?;
+        if let Some(wait) = wait {
+            return Err(Refusal::TooManyRegistrations(wait));
+        }
+        let user = User::new(username, self.hash(password).await?, self.scopes.clone(), (self.clock)());
+        if !self.store.add_user(&user).await.map_err(unavailable)? && !self.is_there(&user).await? {
+            return Err(Refusal::Taken);
+        }
+        info!(request_id = http::request_id(request), outcome = "registered", user = %user.username);
+        Ok(http::json(StatusCode::CREATED, &json!({ "username": user.username.as_str() })))
+    }
+
+    /// Whether the account of this name is this very one: added by an attempt whose answer was lost, so that the next
+    /// attempt found the name taken. No two hashes have one salt.
+    async fn is_there(&self, user: &User) -> Result<bool, Refusal> {
+        match self.store.find_user(&user.username).await {
+            Ok(found) => Ok(found.is_some_and(|found| found.password_hash.as_str() == user.password_hash.as_str())),
+            Err(StoreError::Unreadable(_)) => Ok(false),
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+
+    /// Gives the caller's account another password, and ends its other sessions.
+    async fn change_password(&self, request: &Request) -> Result<Response<Body>, Refusal> {
+        let caller = Identity::of(request)?;
+        let PasswordChange { current, new } = PasswordChange::of(request, &caller.username)?;
+        let user = self.authenticate(&caller.username, current, request).await?;
+        let hash = self.hash(new).await?;
+        let now = (self.clock)();
+        match self.store.update_password(&user, &caller.session, &hash, now).await.map_err(unavailable)? {
+            PasswordUpdate::Done => {}
+            PasswordUpdate::UserChanged => return Err(Refusal::WrongPassword),
+            PasswordUpdate::SessionOver => return Err(Refusal::SessionOver),
+        }
+        let request_id = http::request_id(request);
+        info!(request_id, outcome = "password_changed", user = %user.username, session = %caller.session);
+        let ended = self.store.remove_sessions(&user.username, Some(&caller.session), now).await;
+        let ended = ended.map_err(|error| Refusal::SessionsLeft(error.into()))?;
+        Ok(http::json(StatusCode::OK, &json!({ "ended": ended })))
+    }
+
+    /// Verifies the caller's password, as a sign-in does: the guess is counted first, and every refusal takes the work
+    /// of one verification.
+    async fn authenticate(&self, username: &Username, password: Password, request: &Request) -> Result<User, Refusal> {
+        let address = Address::of(http::client_address(request));
+        let guess = self.store.count_guess(username, address, (self.clock)(), &mut self.rng.clone()).await;
+        let guess = guess.map_err(unavailable)?.map_err(Refusal::Throttled)?;
+        let user = match self.store.find_user(username).await {
+            Ok(user) => user.filter(|user| user.status == Status::Active),
+            Err(StoreError::Unreadable(row)) => {
+                error!(cause = causes(&row), "a user's row can't be read, so its password can't be changed");
+                None
+            }
+            Err(error @ StoreError::Unavailable(_)) => return Err(unavailable(error)),
+        };
+        let hash = user.as_ref().map_or(&self.decoy, |user| &user.password_hash).clone();
+        let verified = tokio::task::spawn_blocking(move || hash.verify(&password)).await.map_err(unavailable)?;
+        let user = user.filter(|_| verified).ok_or(Refusal::WrongPassword)?;
+        if let Err(error) = self.store.guess_was_right(&guess, (self.clock)()).await {
+            warn!(user = %user.username, cause = causes(&error), "a right password could not be noted, and counts as a failure");
+        }
+        Ok(user)
+    }
+
+    /// Hashes on a thread of its own: it takes as long as the cost says.
+    async fn hash(&self, password: Password) -> Result<PasswordHash, Refusal> {
+        let (cost, mut rng) = (self.cost, self.rng.clone());
+        let hashed = tokio::task::spawn_blocking(move || PasswordHash::new(&password, cost, &mut rng)).await;
+        hashed.map_err(unavailable)
+    }
+}

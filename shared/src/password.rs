@@ -70,7 +70,8 @@ impl fmt::Debug for Password {
     }
 }
 
-/// A password that an account may be given: 8 to 128 characters of any Unicode, other than the username.
+/// A password that an account may be given: 8 to 128 characters of any Unicode, other than the username and the most
+/// common passwords.
 ///
 /// There are no rules of composition (NIST SP 800-63B section 3.1.1.2).
 #[derive(Debug)]
@@ -86,6 +87,21 @@ pub enum UnfitPassword {
     TooLong,
     #[error("the password must not be the username")]
     Username,
+    #[error("the password must not be one of the most common passwords")]
+    Common,
+}
+
+/// The most common passwords of at least 8 characters, in lower case, one a line, the most common first: 8,354 of a list
+/// of the 20,000 most common (19,640 once they are in lower case). The others on it are too short anyway.
+///
+/// The list is Royce Williams's, as Django 5.2.19 ships it (`django/contrib/auth/common-passwords.txt.gz`, licence
+/// BSD-3-Clause, see `common_passwords.license.txt`).
+const COMMON: &str = include_str!("common_passwords.txt");
+
+/// Whether this is a common password, in whatever case: who guesses tries `Password1` as early as `password1`.
+fn is_common(text: &str) -> bool {
+    let folded = Zeroizing::new(text.to_lowercase());
+    COMMON.lines().any(|common| common == folded.as_str())
 }
 
 impl NewPassword {
@@ -98,6 +114,7 @@ impl NewPassword {
         match text.chars().take(129).count() {
             0..8 => Err(UnfitPassword::TooShort),
             8..=128 if text.eq_ignore_ascii_case(username.as_str()) => Err(UnfitPassword::Username),
+            8..=128 if is_common(&text) => Err(UnfitPassword::Common),
             8..=128 => Ok(Self(Password(text))),
             _ => Err(UnfitPassword::TooLong),
         }
@@ -114,7 +131,7 @@ impl From<NewPassword> for Password {
 ///
 /// bcrypt itself goes up to 31, but a step doubles the time: 16 takes about four seconds of one vCPU,
 /// and a hash that outlasts the function's timeout could never be verified.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cost(u8);
 
 /// The number is no cost.
@@ -132,6 +149,12 @@ impl Cost {
     }
 }
 
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 impl std::str::FromStr for Cost {
     type Err = InvalidCost;
 
@@ -142,7 +165,7 @@ impl std::str::FromStr for Cost {
 
 /// How the password goes into bcrypt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Scheme {
+pub enum Scheme {
     /// As it is, cut at 72 bytes.
     Bcrypt,
     /// passlib's `bcrypt-sha256`, version 2.
@@ -271,6 +294,18 @@ impl PasswordHash {
         self.scheme != Scheme::BcryptSha256 || self.cost != cost
     }
 
+    /// How the password goes into the hash.
+    #[must_use]
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// What it costs to verify a password.
+    #[must_use]
+    pub fn cost(&self) -> Cost {
+        self.cost
+    }
+
     /// The hash's text, as the table keeps it.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -305,6 +340,15 @@ impl PasswordHash {
 /// the cost doubles the work, and 2^h + (2^h + 2^(h+1) + … + 2^(c-1)) is 2^c.
 fn missing_costs(spent: Cost, whole: Cost) -> impl Iterator<Item = Cost> {
     (spent.0..whole.0).map(Cost)
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bcrypt => "bcrypt",
+            Self::BcryptSha256 => "bcrypt-sha256",
+        })
+    }
 }
 
 impl fmt::Debug for PasswordHash {
@@ -427,13 +471,35 @@ mod tests {
     fn a_new_password_has_8_to_128_characters_and_is_not_the_username() {
         let username = Username::parse("JohnDoe.1").unwrap();
         let unfit = |text: &str| NewPassword::new(text.to_owned(), &username).err();
-        for fit in ["12345678", "ä\0🔑 5678", &"🔑".repeat(128)] {
+        for fit in ["a7!f3k9z", "ä\0🔑 5678", &"🔑".repeat(128)] {
             assert_eq!(unfit(fit), None, "{fit}");
         }
         assert_eq!(unfit(""), Some(UnfitPassword::TooShort));
         assert_eq!(unfit("🔑🔑🔑🔑🔑🔑🔑"), Some(UnfitPassword::TooShort));
         assert_eq!(unfit(&"x".repeat(129)), Some(UnfitPassword::TooLong));
         assert_eq!(unfit("johndoe.1"), Some(UnfitPassword::Username));
+    }
+
+    #[test]
+    fn a_new_password_is_none_of_the_common_ones_in_whatever_case() {
+        let username = Username::parse("johndoe").unwrap();
+        let unfit = |text: &str| NewPassword::new(text.to_owned(), &username).err();
+        // The first and the last of the list among them.
+        for common in ["123456789", "12345678", "password1", "PassWord1", "friend of emily", "Fallen_Angel"] {
+            assert_eq!(unfit(common), Some(UnfitPassword::Common), "{common}");
+        }
+        for fit in ["password1 ", "12345678\n123456789", "friend of emily!"] {
+            assert_eq!(unfit(fit), None, "{fit:?}");
+        }
+    }
+
+    #[test]
+    fn the_common_passwords_are_whole_and_in_lower_case() {
+        assert_eq!(COMMON.lines().count(), 8354);
+        for common in COMMON.lines() {
+            assert!((8..=128).contains(&common.chars().count()), "{common}");
+            assert_eq!(common, common.to_lowercase());
+        }
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub use self::{
     password_update::PasswordUpdate,
     sessions::{Advance, Use},
     user_summaries::UsersPage,
+    users::UserPages,
 };
 use crate::{BoxError, scope::Scopes, time::Timestamp};
 

@@ -262,7 +262,7 @@ async fn scopes_that_the_user_has_lost_are_not_refreshed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn parallel_refreshes_move_the_counter_once() {
-    refresh_in_parallel(50, 6).await;
+    refresh_in_parallel(200, 3).await;
 }
 
 /// `cargo test -p tests --release -- --ignored two_hundred` (about 20 minutes on two cores).

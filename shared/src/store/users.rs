@@ -13,7 +13,10 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::operation::{delete_item::DeleteItemError, put_item::PutItemError, update_item::UpdateItemError};
+use aws_sdk_dynamodb::{
+    operation::{delete_item::DeleteItemError, put_item::PutItemError, update_item::UpdateItemError},
+    types::ReturnValuesOnConditionCheckFailure,
+};
 
 use super::{
     Item, Row, Store, StoreError, UnreadableRow, as_count, as_scopes, as_text, as_timestamp, count, happened, number,
@@ -54,6 +57,19 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] where the row can't be written.
     pub async fn add_user(&self, user: &User) -> Result<bool, StoreError> {
+        match self.add_or_find_user(user).await {
+            Ok(existing) => Ok(existing.is_none()),
+            // It is there, whatever is in it.
+            Err(StoreError::Unreadable(_)) => Ok(false),
+            Err(unavailable) => Err(unavailable),
+        }
+    }
+
+    /// Adds an account, or gives the one that has its name already, which stays as it was.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the row can't be written, or the one that is there can't be read.
+    pub async fn add_or_find_user(&self, user: &User) -> Result<Option<User>, StoreError> {
         let mut item = user_key(&user.username);
         item.extend([
             ("username".to_owned(), text(user.username.as_str())),
@@ -70,9 +86,18 @@ impl Store {
             .table_name(&self.table)
             .set_item(Some(item))
             .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
-        happened(answer, PutItemError::is_conditional_check_failed_exception)
+        match answer {
+            Ok(_) => Ok(None),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(exists)) => {
+                    Ok(Some(read_user(exists.item().unwrap_or(&Item::new()))?))
+                }
+                _ => Err(unavailable(error)),
+            },
+        }
     }
 
     /// Puts `new` in the place of the hash `old` of the same password. `false`: the hash is no longer
@@ -192,25 +217,47 @@ impl Store {
         happened(answer, DeleteItemError::is_conditional_check_failed_exception)
     }
 
-    /// Shows every account to `visit`, in no order, as the pages of a scan come in.
+    /// All accounts, in no order, page by page. An account that is added or changed meanwhile may be left out, or be
+    /// as it was before.
+    #[must_use]
+    pub fn all_users(&self) -> UserPages {
+        UserPages { store: self.clone(), after: None, ended: false }
+    }
+}
+
+/// The accounts of the table, page by page.
+pub struct UserPages {
+    store: Store,
+    /// The key after which the next page begins, if it isn't the first one.
+    after: Option<Item>,
+    ended: bool,
+}
+
+impl UserPages {
+    /// The next page, which may be empty; `None` after the last. A row that can't be read stands there as its error.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] where the table can't be read. A row that can't be read is shown to
-    /// `visit` as its error.
-    pub async fn each_user(&self, mut visit: impl FnMut(Result<User, UnreadableRow>)) -> Result<(), StoreError> {
-        let mut items = self
+    /// [`StoreError::Unavailable`] where the table can't be read.
+    pub async fn next(&mut self) -> Result<Option<Vec<Result<User, UnreadableRow>>>, StoreError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let page = self
+            .store
             .client
             .scan()
-            .table_name(&self.table)
+            .table_name(&self.store.table)
+            .consistent_read(true)
             .filter_expression("sk = :user")
             .expression_attribute_values(":user", text(USER))
-            .into_paginator()
-            .items()
-            .send();
-        while let Some(item) = items.next().await {
-            visit(read_user(&item.map_err(unavailable)?));
-        }
-        Ok(())
+            .set_exclusive_start_key(self.after.take())
+            .send()
+            .await
+            .map_err(unavailable)?;
+        let users = page.items().iter().map(read_user).collect();
+        self.after = page.last_evaluated_key;
+        self.ended = self.after.is_none();
+        Ok(Some(users))
     }
 }
 

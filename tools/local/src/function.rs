@@ -1,5 +1,5 @@
 //! A function as processes: each instance takes one call at a time, more are started when calls
-//! overlap, idle ones are used again.
+//! overlap, up to a number, idle ones are used again.
 //!
 //! An instance ends with this process, even if this process is killed: its connection to the Runtime
 //! API breaks, and the Lambda runtime in it gives up.
@@ -38,7 +38,7 @@ pub enum Invocation {
     TimedOut,
     /// The function's process ended without an answer, or couldn't be started; why.
     Crashed(String),
-    /// Every instance that the function may have is busy.
+    /// As many calls as the template reserves are being handled.
     Throttled,
     /// The payload is larger than Lambda takes.
     TooLarge,
@@ -81,9 +81,13 @@ pub(crate) struct Function {
     log: LogSink,
     /// The one that was used last is at the end.
     idle: Mutex<Vec<Instance>>,
-    /// One for each instance; a call that finds none is throttled.
+    /// One for each call that the template reserves; a call that finds none is throttled.
+    reserved: Option<Semaphore>,
+    /// One for each call that is handled at once; others wait, so that a laptop isn't flooded with processes.
+    turns: Semaphore,
+    /// One for each instance: no fewer than turns.
     places: Arc<Semaphore>,
-    concurrency: u32,
+    instances: u32,
     stopping: watch::Sender<bool>,
     /// Counts how often all processes were killed.
     killed: watch::Sender<u64>,
@@ -133,8 +137,10 @@ impl Function {
             timeout: spec.timeout,
             log,
             idle: Mutex::default(),
-            places: Arc::new(Semaphore::new(spec.concurrency as usize)),
-            concurrency: spec.concurrency,
+            reserved: spec.reserved.map(|reserved| Semaphore::new(reserved as usize)),
+            turns: Semaphore::new(spec.instances as usize),
+            places: Arc::new(Semaphore::new(spec.instances as usize)),
+            instances: spec.instances,
             stopping: watch::Sender::new(false),
             killed: watch::Sender::new(0),
         }
@@ -192,10 +198,13 @@ impl Function {
             instance.kill().await;
         }
         // Every instance holds a place until its process is gone.
-        drop(self.places.acquire_many(self.concurrency).await);
+        drop(self.places.acquire_many(self.instances).await);
     }
 
     async fn run(&self, call: Call) -> Invocation {
+        let reserved = self.reserved.as_ref().map(Semaphore::try_acquire).transpose();
+        let Ok(_reserved) = reserved else { return Invocation::Throttled };
+        let Ok(_turn) = self.turns.acquire().await else { return Invocation::Throttled };
         loop {
             let (mut instance, is_new) = match self.idle_instance() {
                 Some(instance) => (instance, false),

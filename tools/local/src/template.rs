@@ -18,8 +18,8 @@ use crate::vault::Arns;
 /// Lambda's own defaults, for a function that sets none.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3);
 const DEFAULT_MEMORY: u64 = 128;
-/// The most instances that a function has at once, if it doesn't set fewer: a laptop's limit.
-const DEFAULT_CONCURRENCY: u32 = 50;
+/// The most instances that a function has at once: a laptop's limit. Lambda has a thousand for an account.
+const MOST_INSTANCES: u32 = 50;
 /// How long API Gateway waits for a function: the default, and the most.
 const INTEGRATION_LIMIT: Duration = Duration::from_secs(29);
 /// API Gateway's default for `ReauthorizeEvery`.
@@ -64,8 +64,10 @@ pub(crate) struct FunctionSpec {
     pub(crate) arn: String,
     pub(crate) timeout: Duration,
     pub(crate) memory_mb: u64,
-    /// The most instances at once.
-    pub(crate) concurrency: u32,
+    /// `ReservedConcurrentExecutions`: a call that finds so many others is throttled.
+    pub(crate) reserved: Option<u32>,
+    /// The most instances at once; calls beyond wait for one.
+    pub(crate) instances: u32,
     /// `None` is a variable that the template leaves out under its present parameters.
     pub(crate) variables: BTreeMap<String, Option<String>>,
 }
@@ -357,15 +359,14 @@ impl<'a> Reader<'a> {
         let environment = properties.get("Environment");
         let values = environment.get("Variables");
         let variables = resource.variables.iter().map(|name| Ok((name.clone(), values.get(name).text()?)));
+        let reserved = properties.get("ReservedConcurrentExecutions").number()?;
         let function = FunctionSpec {
             name: self.scope.physical_id(resource.name, resource.kind, &properties.at)?,
             arn: self.scope.arn(resource.name, resource.kind, &properties.at)?,
             timeout: properties.get("Timeout").number()?.map_or(DEFAULT_TIMEOUT, Duration::from_secs),
             memory_mb: properties.get("MemorySize").number()?.unwrap_or(DEFAULT_MEMORY),
-            concurrency: properties
-                .get("ReservedConcurrentExecutions")
-                .number()?
-                .map_or(DEFAULT_CONCURRENCY, |reserved: u32| reserved.min(DEFAULT_CONCURRENCY)),
+            reserved,
+            instances: reserved.map_or(MOST_INSTANCES, |reserved| reserved.min(MOST_INSTANCES)),
             variables: variables.collect::<Result<_, TemplateError>>()?,
         };
         Ok((binary.to_owned(), function))

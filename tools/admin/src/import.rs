@@ -1,0 +1,279 @@
+//! `admin user import`: the accounts of a file, added to the table.
+//!
+//! The table itself remembers how far an import has come: each line is one conditional write, and a line whose account
+//! is there already is told from one that another account stands in the way of. So an import can be stopped at any time
+//! and be run again, and nothing beside the table has to be kept.
+
+use std::{
+    collections::HashSet,
+    fs::File,
+    io::{self, BufRead, BufReader},
+    path::{Path, PathBuf},
+    pin::pin,
+    thread,
+};
+
+use clap::Args;
+use shared::{
+    BoxError,
+    log::causes,
+    password::Cost,
+    store::{Store, StoreError},
+    time::Clock,
+    user::User,
+    username::Username,
+};
+use tokio::{signal::ctrl_c, sync::mpsc, task::JoinSet};
+
+use crate::{
+    lines::{Account, Format, Line, Lines},
+    terminal::{Progress, say},
+};
+
+/// How many lines are on their way to the table at once.
+const IN_FLIGHT: usize = 64;
+
+/// How many lines are read ahead.
+const READ_AHEAD: usize = 256;
+
+/// Add the users of a file, with the hashes of their passwords
+///
+/// Each line stands for itself: it is added, or is there already (a user of that name with the same hash and scopes), or is
+/// refused, with its number and the reason on standard error. A user of that name with another hash or other scopes stays as
+/// it was. So an import that was interrupted is continued by running it again.
+///
+/// Hashes are bcrypt ($2a$, $2b$ or $2y$, also behind Django's `bcrypt$`) or passlib's bcrypt-sha256 of version 2, at a cost
+/// from 4 to 16. They are renewed when their users sign in.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Import {
+    /// The file to read; `-` for standard input
+    file: PathBuf,
+    /// The form of the lines, if the file's name doesn't end in .jsonl, .ndjson, .csv or .htpasswd
+    #[arg(long)]
+    format: Option<Format>,
+    /// Say what would happen, and write nothing. Lines of the file are compared with the table, not with each other
+    #[arg(long)]
+    dry_run: bool,
+    /// The stack's `BcryptCost`: the import warns of hashes that cost more, because until their users sign in, the time
+    /// of a refusal tells that the account exists
+    #[arg(long, value_name = "COST", default_value = "12")]
+    bcrypt_cost: Cost,
+}
+
+const EXAMPLES: &str = r#"The files:
+  users.jsonl   {"username":"alice","hash":"$2b$12$…","scopes":["read","write"]}
+  users.csv     username,hash,scopes
+                alice,$2b$12$…,read write
+  .htpasswd     alice:$2y$12$…
+
+JSON and CSV may also say the status (active or disabled), and created_at and updated_at in seconds since 1970, as an export
+does. What is left out is: no scopes, active, now.
+
+Examples:
+  admin --table TABLE_NAME user import users.csv --dry-run
+  admin --table TABLE_NAME user import users.csv 2> refused.txt
+  zcat users.jsonl.gz | admin --table TABLE_NAME user import - --format jsonl"#;
+
+/// # Errors
+/// The file can't be read, the table can't be reached, or lines were refused.
+pub(crate) async fn run(arguments: Import, store: &Store, clock: Clock) -> Result<(), BoxError> {
+    let format = Format::of(arguments.format, &arguments.file)?;
+    let (input, size) =
+        open(&arguments.file).map_err(|error| format!("{} can't be read: {error}", arguments.file.display()))?;
+    let lines = read_ahead(Lines::new(input, format)?);
+    let mut run = Run {
+        store: store.clone(),
+        clock,
+        dry: arguments.dry_run,
+        usual_cost: arguments.bcrypt_cost,
+        tasks: JoinSet::new(),
+        names: HashSet::new(),
+        progress: Progress::new(size, "lines"),
+        tally: Tally::default(),
+    };
+    let ended = run.all(lines).await;
+    run.report()?;
+    ended?;
+    match run.tally.refused {
+        0 => Ok(()),
+        lines => Err(format!("refused lines: {lines}").into()),
+    }
+}
+
+/// The file and its size, if it has one.
+fn open(file: &Path) -> io::Result<(Box<dyn BufRead + Send>, Option<u64>)> {
+    if file == Path::new("-") {
+        return Ok((Box::new(BufReader::new(io::stdin())), None));
+    }
+    let file = File::open(file)?;
+    let metadata = file.metadata()?;
+    Ok((Box::new(BufReader::new(file)), metadata.is_file().then_some(metadata.len())))
+}
+
+/// Reads on a thread of its own, some lines ahead: reading blocks, and what is written meanwhile shall not wait for it.
+fn read_ahead(mut lines: Lines<Box<dyn BufRead + Send>>) -> mpsc::Receiver<io::Result<Line>> {
+    let (sender, receiver) = mpsc::channel(READ_AHEAD);
+    thread::spawn(move || {
+        while let Some(line) = lines.next().transpose() {
+            if sender.blocking_send(line).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+/// What became of a line.
+enum Outcome {
+    Added,
+    Present,
+    Refused(String),
+}
+
+#[derive(Default)]
+struct Tally {
+    lines: u64,
+    added: u64,
+    present: u64,
+    refused: u64,
+    /// How many hashes cost more than is usual, and the first of them.
+    dear: u64,
+    first_dear: Option<(u64, Username, Cost)>,
+}
+
+struct Done {
+    number: u64,
+    username: Username,
+    outcome: Result<Outcome, StoreError>,
+}
+
+struct Run {
+    store: Store,
+    clock: Clock,
+    dry: bool,
+    usual_cost: Cost,
+    tasks: JoinSet<Done>,
+    /// Whom the tasks are about: two lines about one account are done one after the other, so that the first wins.
+    names: HashSet<String>,
+    progress: Progress,
+    tally: Tally,
+}
+
+impl Run {
+    /// Does all lines, or as many as are possible before something goes wrong.
+    async fn all(&mut self, mut lines: mpsc::Receiver<io::Result<Line>>) -> Result<(), BoxError> {
+        let mut ended = self.begin_all(&mut lines).await;
+        // What has begun is counted too, unless someone is in a hurry.
+        while !self.tasks.is_empty() {
+            let settled = tokio::select! {
+                settled = self.settle() => settled,
+                _ = ctrl_c() => break,
+            };
+            ended = ended.and(settled);
+        }
+        ended.map_err(|error| format!("{}; run the same command again to go on", causes(error.as_ref())).into())
+    }
+
+    async fn begin_all(&mut self, lines: &mut mpsc::Receiver<io::Result<Line>>) -> Result<(), BoxError> {
+        // One listener for all lines: a new one doesn't hear what came before it.
+        let mut interrupt = pin!(ctrl_c());
+        loop {
+            let line = tokio::select! {
+                line = lines.recv() => line,
+                _ = &mut interrupt => return Err("interrupted".into()),
+            };
+            let Some(line) = line else { return Ok(()) };
+            self.begin(line?).await?;
+        }
+    }
+
+    /// Sends a line on its way, as soon as there is room for it.
+    async fn begin(&mut self, line: Line) -> Result<(), BoxError> {
+        self.tally.lines += 1;
+        self.progress.show(line.end, self.tally.lines, "lines");
+        let account = match line.account {
+            Ok(account) => account,
+            Err(refusal) => {
+                self.refuse(line.number, refusal.username.as_ref(), &refusal.reason);
+                return Ok(());
+            }
+        };
+        self.note_cost(line.number, &account);
+        let name = account.username.folded();
+        while self.tasks.len() >= IN_FLIGHT || self.names.contains(&name) {
+            self.settle().await?;
+        }
+        self.names.insert(name);
+        let (store, now, dry) = (self.store.clone(), (self.clock)(), self.dry);
+        self.tasks.spawn(async move {
+            let user = account.to_user(now);
+            let existing =
+                if dry { store.find_user(&user.username).await } else { store.add_or_find_user(&user).await };
+            let outcome = existing.map(|existing| existing.map_or(Outcome::Added, |there| compare(&account, &there)));
+            Done { number: line.number, username: account.username, outcome }
+        });
+        Ok(())
+    }
+
+    /// Waits for one of the lines that are on their way.
+    async fn settle(&mut self) -> Result<(), BoxError> {
+        let Some(done) = self.tasks.join_next().await else { return Ok(()) };
+        let Done { number, username, outcome } = done?;
+        self.names.remove(&username.folded());
+        match outcome {
+            Ok(Outcome::Added) => self.tally.added += 1,
+            Ok(Outcome::Present) => self.tally.present += 1,
+            Ok(Outcome::Refused(reason)) => self.refuse(number, Some(&username), &reason),
+            Err(StoreError::Unreadable(row)) => self.refuse(number, Some(&username), &row.to_string()),
+            Err(unavailable) => return Err(unavailable.into()),
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, number: u64, username: Option<&Username>, reason: &str) {
+        self.tally.refused += 1;
+        let whom = username.map(|name| format!(" ({name})")).unwrap_or_default();
+        self.progress.remark(format_args!("refused: line {number}{whom}: {reason}"));
+    }
+
+    fn note_cost(&mut self, number: u64, account: &Account) {
+        let cost = account.hash.cost();
+        if cost > self.usual_cost {
+            self.tally.dear += 1;
+            self.tally.first_dear.get_or_insert_with(|| (number, account.username.clone(), cost));
+        }
+    }
+
+    /// Says what became of the lines.
+    fn report(&self) -> Result<(), BoxError> {
+        self.progress.end();
+        let Tally { added, present, refused, dear, .. } = self.tally;
+        if let Some((number, username, cost)) = &self.tally.first_dear {
+            self.progress.remark(format_args!(
+                "warning: hashes that cost more than {}: {dear}, the first on line {number} ({username}, {cost}); until such a \
+                 user signs in, the time of a refusal tells that the account exists",
+                self.usual_cost
+            ));
+        }
+        if self.dry {
+            say(format_args!("{added} would be added, {present} there already, {refused} refused; nothing was written"))
+        } else {
+            say(format_args!("{added} added, {present} there already, {refused} refused"))
+        }
+    }
+}
+
+/// What a line comes to whose name an account has already.
+fn compare(line: &Account, there: &User) -> Outcome {
+    let difference = if line.hash.as_str() != there.password_hash.as_str() {
+        "another hash"
+    } else if line.scopes != there.scopes {
+        "other scopes"
+    } else if line.status.is_some_and(|status| status != there.status) {
+        "another status"
+    } else {
+        return Outcome::Present;
+    };
+    Outcome::Refused(format!("there is an account of this name with {difference}, and it stays as it was"))
+}

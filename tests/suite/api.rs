@@ -392,13 +392,22 @@ impl Drop for Api {
 
 /// The lines of a log that hold a secret, or what looks like a token, a hash or an `Authorization` header.
 pub fn leaks(log: &str, secrets: &[String]) -> Vec<String> {
-    let marks = ["eyJ", "Bearer ", "Basic ", "$2b$", "$bcrypt-sha256$", "\"d\":"];
+    let marks = ["Bearer ", "Basic ", "$2b$", "$bcrypt-sha256$", "\"d\":"];
     log.lines()
         .filter(|line| {
-            secrets.iter().any(|secret| line.contains(secret.as_str())) || marks.iter().any(|mark| line.contains(mark))
+            secrets.iter().any(|secret| line.contains(secret.as_str()))
+                || marks.iter().any(|mark| line.contains(mark))
+                || has_part_of_token(line)
         })
         .map(str::to_owned)
         .collect()
+}
+
+/// Whether a part of a JWT stands in the line. A session's identifier, 22 characters of chance, may look like one.
+fn has_part_of_token(line: &str) -> bool {
+    const IDENTIFIER: usize = 22;
+    let mut words = line.split(|char: char| !char.is_ascii_alphanumeric() && char != '-' && char != '_');
+    words.any(|word| word.starts_with("eyJ") && word.len() != IDENTIFIER)
 }
 
 pub fn form(fields: &[(&str, &str)]) -> String {

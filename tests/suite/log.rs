@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use shared::user::Status;
 
-use crate::api::{Api, JSON, PASSWORD, Setup, hash, leaks};
+use crate::api::{Api, FORM, JSON, PASSWORD, Setup, hash, leaks};
 
 /// Every way through the functions that meets a secret, at the most talkative level.
 #[tokio::test]
@@ -29,7 +29,27 @@ async fn no_password_token_key_or_header_is_logged_at_any_level() {
     }
     // People type passwords into the wrong field.
     api.keep_secret("the.canary.in.the.wrong.field");
+    for (path, content_type) in [("/register", JSON), ("/register", "text/plain"), ("/register", FORM)] {
+        for (username, password) in
+            [("joe", "the canary of joe"), ("the canary in the wrong field", "short"), ("joe", "")]
+        {
+            api.keep_secret(username);
+            api.keep_secret(password);
+            let body = json!({ "username": username, "password": password }).to_string();
+            api.send(Method::POST, path, &[("Content-Type", content_type)], body).await;
+        }
+    }
     let token = api.token().await;
+    let authorization = format!("Bearer {token}");
+    let headers = [("Authorization", authorization.as_str()), ("Content-Type", JSON)];
+    for (current, new) in [("the wrong canary", "the new canary"), (PASSWORD, "short"), (PASSWORD, PASSWORD)] {
+        api.keep_secret(new);
+        let body = json!({ "current_password": current, "new_password": new }).to_string();
+        api.send(Method::POST, "/password", &headers, body).await;
+    }
+    for path in ["/users", "/users/jane", "/users?cursor=x"] {
+        api.get(path, &headers).await;
+    }
     let mut changed = token.clone();
     changed.pop();
     api.keep_secret(&changed);
@@ -38,7 +58,7 @@ async fn no_password_token_key_or_header_is_logged_at_any_level() {
     }
     // An event that isn't one: no reader's error may quote it.
     let event = json!({ "headers": format!("Bearer {token}"), "multiValueHeaders": [token], "methodArn": 1 });
-    for function in ["authorizer", "login", "protected", "discovery"] {
+    for function in ["authorizer", "login", "protected", "discovery", "account", "users"] {
         let _ = api.stack.invoke(function, event.to_string().as_bytes()).await;
     }
     api.stack.stop_store().await;
@@ -64,7 +84,11 @@ fn the_search_for_secrets_finds_them() {
     ] {
         assert_eq!(leaks(&format!("first\n{line}\nlast"), &secrets), [line]);
     }
-    assert!(leaks("outcome: signed_in", &secrets).is_empty());
+    for line in
+        ["outcome: signed_in", "\"session\":\"FQ2YfYG7DAyg1w7UeyJ0cg\"", "\"session\":\"eyJFQ2YfYG7DAyg1w7Uxcg\""]
+    {
+        assert!(leaks(line, &secrets).is_empty(), "{line}");
+    }
 }
 
 #[tokio::test]
@@ -91,5 +115,7 @@ async fn every_line_is_a_json_object() {
 }
 
 fn every_function(name: &'static str, value: &str) -> Vec<(&'static str, &'static str, String)> {
-    ["login", "authorizer", "protected", "discovery"].map(|function| (function, name, value.to_owned())).into()
+    ["login", "authorizer", "protected", "sessions", "account", "users", "discovery"]
+        .map(|function| (function, name, value.to_owned()))
+        .into()
 }

@@ -104,19 +104,18 @@ impl<R: CryptoRng + Clone + Send + 'static> Account<R> {
             return Err(Refusal::TooManyRegistrations(wait));
         }
         let user = User::new(username, self.hash(password).await?, self.scopes.clone(), (self.clock)());
-        if !self.store.add_user(&user).await.map_err(unavailable)? && !self.is_there(&user).await? {
-            return Err(Refusal::Taken);
-        }
+        self.add(&user).await?;
         info!(request_id = http::request_id(request), outcome = "registered", user = %user.username);
         Ok(http::json(StatusCode::CREATED, &json!({ "username": user.username.as_str() })))
     }
 
-    /// Whether the account of this name is this very one: added by an attempt whose answer was lost, so that the next
-    /// attempt found the name taken. No two hashes have one salt.
-    async fn is_there(&self, user: &User) -> Result<bool, Refusal> {
-        match self.store.find_user(&user.username).await {
-            Ok(found) => Ok(found.is_some_and(|found| found.password_hash.as_str() == user.password_hash.as_str())),
-            Err(StoreError::Unreadable(_)) => Ok(false),
+    /// Adds the account, unless another one has the name. It may be there already, added by an attempt whose answer was
+    /// lost, so that the SDK's next attempt found the name taken: no two hashes have one salt.
+    async fn add(&self, user: &User) -> Result<(), Refusal> {
+        let is_same = |found: &User| found.password_hash.as_str() == user.password_hash.as_str();
+        match self.store.add_or_find_user(user).await {
+            Ok(found) if found.as_ref().is_none_or(is_same) => Ok(()),
+            Ok(_) | Err(StoreError::Unreadable(_)) => Err(Refusal::Taken),
             Err(error) => Err(unavailable(error)),
         }
     }

@@ -376,6 +376,13 @@ impl Api {
         }
     }
 
+    /// Searches the log for the last of the secrets only: all of a hundred thousand would take for ever.
+    pub fn keep_last_secrets(&self, count: usize) {
+        let mut secrets = self.secrets.lock().unwrap();
+        let older = secrets.len().saturating_sub(count);
+        secrets.drain(..older);
+    }
+
     pub fn log(&self) -> String {
         self.log.contents()
     }

@@ -25,6 +25,8 @@ pub(crate) struct Granted {
     pub(crate) scopes: Scopes,
     pub(crate) access: AccessToken,
     pub(crate) refresh: RefreshToken,
+    /// When the tokens were made: what they last is counted from here.
+    pub(crate) issued: Timestamp,
     /// Whether the tokens go into cookies, where no script can read them, and none into the body.
     pub(crate) in_cookies: bool,
 }
@@ -45,12 +47,12 @@ struct TokenResponse<'a> {
 impl Granted {
     /// # Errors
     /// Cookies would be larger than browsers keep.
-    pub(crate) fn response(&self, now: Timestamp) -> Result<Response<Body>, LoginError> {
+    pub(crate) fn response(&self) -> Result<Response<Body>, LoginError> {
         let in_body = |token| (!self.in_cookies).then_some(token);
         let body = TokenResponse {
             access_token: in_body(self.access.expose()),
             token_type: "bearer",
-            expires_in: now.until(self.access.expires()).as_secs(),
+            expires_in: self.issued.until(self.access.expires()).as_secs(),
             refresh_token: in_body(self.refresh.expose()),
             scope: self.scopes.to_string(),
         };
@@ -59,7 +61,7 @@ impl Granted {
         // RFC 6749 section 5.1 asks for it beside Cache-Control.
         headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
         if self.in_cookies {
-            for cookie in self.cookies(now)? {
+            for cookie in self.cookies()? {
                 let mut value = HeaderValue::from_str(cookie.expose()).map_err(unavailable)?;
                 value.set_sensitive(true);
                 headers.append(header::SET_COOKIE, value);
@@ -70,9 +72,9 @@ impl Granted {
 
     /// # Errors
     /// Cookies would be larger than browsers keep.
-    pub(crate) fn cookies(&self, now: Timestamp) -> Result<[SetCookie; 2], ErrorResponse> {
+    pub(crate) fn cookies(&self) -> Result<[SetCookie; 2], ErrorResponse> {
         let set = |name, token, until| {
-            SetCookie::set(name, token, now.until(until))
+            SetCookie::set(name, token, self.issued.until(until))
                 .map_err(|too_long| ErrorResponse::invalid_request(too_long.to_string()))
         };
         Ok([

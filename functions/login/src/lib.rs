@@ -81,7 +81,7 @@ impl<R: CryptoRng + Clone + Send + 'static> Login<R> {
             TokenRequest::Password(asked) => ("signed_in", self.sign_in(&asked, request).await?),
             TokenRequest::Refresh(asked) => ("refreshed", self.refresh(&asked, request).await?),
         };
-        let response = granted.response((self.clock)())?;
+        let response = granted.response()?;
         info!(
             request_id = http::request_id(request),
             outcome,

@@ -63,11 +63,18 @@ impl<R: CryptoRng + Clone + Send + 'static> Login<R> {
         };
         let access = self.access_token(&grant, &session, key, now)?;
         let refresh = RefreshToken::issue(&user.username, &session.id, session.counter, key.refresh_key());
-        let granted =
-            Granted { username: user.username, session, scopes, access, refresh, in_cookies: asked.in_cookies };
+        let granted = Granted {
+            username: user.username,
+            session,
+            scopes,
+            access,
+            refresh,
+            issued: now,
+            in_cookies: asked.in_cookies,
+        };
         if granted.in_cookies {
             // Before the session is made: tokens that no browser would keep are for nobody.
-            granted.cookies(now)?;
+            granted.cookies()?;
         }
         self.store.add_session(&granted.username, &granted.session).await.map_err(unavailable)?;
         Ok(granted)

@@ -60,7 +60,15 @@ impl<R: CryptoRng + Clone + Send + 'static> Login<R> {
         };
         let access = self.access_token(&grant, &session, signing(&ring, now)?, now)?;
         let refresh = presented.successor().ok_or_else(|| unavailable("the session's counter is at its end"))?;
-        Ok(Granted { username: user.username, session, scopes, access, refresh, in_cookies: asked.in_cookies })
+        Ok(Granted {
+            username: user.username,
+            session,
+            scopes,
+            access,
+            refresh,
+            issued: now,
+            in_cookies: asked.in_cookies,
+        })
     }
 
     /// The account that the session belongs to, as long as it may sign in.

@@ -9,7 +9,7 @@ use crate::measure::{Round, Timed};
 #[derive(Debug, Serialize)]
 pub(crate) struct Results {
     pub(crate) subjects: Vec<Measured>,
-    /// The time of one bare hash of cost 12 in each round, in nanoseconds.
+    /// What one bare hash of cost 12 takes of a core, in each round, in nanoseconds.
     pub(crate) bare_hash: Vec<u64>,
 }
 
@@ -44,9 +44,9 @@ impl Results {
         ratio(&above.by_round(quantity), &below.by_round(quantity))
     }
 
-    /// How many times as long a call takes as one bare hash.
+    /// How many times as much of a core a call takes as one bare hash.
     pub(crate) fn ratio_to_hash(&self, name: &str) -> Option<f64> {
-        ratio(&self.find(name)?.by_round(Quantity::Warm), &self.bare_hash)
+        ratio(&self.find(name)?.by_round(Quantity::Cpu), &self.bare_hash)
     }
 }
 

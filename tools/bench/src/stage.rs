@@ -140,6 +140,8 @@ impl Stage {
             floor,
             noop,
             authorizer("authorizer, HS256", &hs256, &inline(&symmetric))?,
+            Subject { limited: false, ..authorizer("authorizer, HS256, silent", &hs256, &inline(&symmetric))? }
+                .with("LOG_LEVEL", "error"),
             authorizer("authorizer, ES256", &es256, &inline(&asymmetric))?,
             authorizer("authorizer, ES256 from the table", &es256, "")?,
         ])

@@ -46,7 +46,7 @@ fn targets(results: &Results) -> Vec<(&'static str, f64, Option<f64>)> {
         ("login to its floor: cold start", 1.4, results.ratio(Cold, LOGIN, LOGIN_FLOOR)),
         ("login: certificate files at start", 0.0, certificates),
         (
-            "login with cost 12 to the bare hash: warm call",
+            "login with cost 12 to the bare hash: CPU per call",
             1.02,
             results.ratio_to_hash("login, cost 12, right password"),
         ),

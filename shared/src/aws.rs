@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use aws_config::{
-    BehaviorVersion, Region, SdkConfig,
-    environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider},
-    retry::RetryConfig,
-    timeout::TimeoutConfig,
-};
+use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use aws_smithy_http_client::{
     Builder,
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
-use crate::BoxError;
+use crate::{
+    BoxError,
+    settings::{SettingError, Settings},
+};
 
 /// The roots that AWS's endpoints chain to, the five of <https://www.amazontrust.com/repository/>, as
 /// Debian's `ca-certificates` has them. Reading the system's whole store would take half of a cold start.
@@ -24,11 +24,14 @@ const AMAZON_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The SDK's configuration for a function: region, credentials and endpoints from the environment, where
-/// Lambda puts them, and from nowhere else.
+/// Lambda puts them, and from nowhere else. What is missing is missed by the first call.
+///
+/// It is built by hand, because `aws_config`'s loader brings the credential providers of workstations and containers
+/// into the binary.
 ///
 /// # Errors
 /// Fails where the TLS roots can't be read.
-pub async fn sdk_config() -> Result<SdkConfig, BoxError> {
+pub fn sdk_config<F: Fn(&str) -> Option<String>>(settings: &Settings<F>) -> Result<SdkConfig, BoxError> {
     let roots = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
     let tls = TlsContext::builder().with_trust_store(roots).build()?;
     let http_client = Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).tls_context(tls).build_https();
@@ -43,14 +46,60 @@ pub async fn sdk_config() -> Result<SdkConfig, BoxError> {
         .with_max_attempts(8)
         .with_initial_backoff(Duration::from_millis(25))
         .with_max_backoff(Duration::from_millis(400));
-    Ok(aws_config::defaults(BehaviorVersion::latest())
-        .region(EnvironmentVariableRegionProvider::new())
-        .credentials_provider(EnvironmentVariableCredentialsProvider::new())
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
         .http_client(http_client)
         .timeout_config(timeouts)
         .retry_config(retries)
-        .load()
-        .await)
+        .service_config(Endpoints::of(settings)?)
+        .region(region(settings)?);
+    config.set_credentials_provider(credentials(settings)?);
+    Ok(config.build())
+}
+
+fn region<F: Fn(&str) -> Option<String>>(settings: &Settings<F>) -> Result<Option<Region>, SettingError> {
+    let region: Option<String> = match settings.optional("AWS_REGION")? {
+        None => settings.optional("AWS_DEFAULT_REGION")?,
+        region => region,
+    };
+    Ok(region.map(Region::new))
+}
+
+fn credentials<F: Fn(&str) -> Option<String>>(
+    settings: &Settings<F>,
+) -> Result<Option<SharedCredentialsProvider>, SettingError> {
+    let key = settings.optional::<String>("AWS_ACCESS_KEY_ID")?;
+    let secret = settings.optional::<String>("AWS_SECRET_ACCESS_KEY")?;
+    let (Some(key), Some(secret)) = (key, secret) else { return Ok(None) };
+    let token = settings.optional("AWS_SESSION_TOKEN")?;
+    let credentials = Credentials::new(key, secret, token, None, "environment");
+    Ok(Some(SharedCredentialsProvider::new(credentials)))
+}
+
+/// Where the services are, if not where AWS has them.
+#[derive(Debug)]
+struct Endpoints {
+    dynamodb: Option<String>,
+    secrets_manager: Option<String>,
+}
+
+impl Endpoints {
+    fn of<F: Fn(&str) -> Option<String>>(settings: &Settings<F>) -> Result<Self, SettingError> {
+        Ok(Self {
+            dynamodb: settings.optional("AWS_ENDPOINT_URL_DYNAMODB")?,
+            secrets_manager: settings.optional("AWS_ENDPOINT_URL_SECRETS_MANAGER")?,
+        })
+    }
+}
+
+impl LoadServiceConfig for Endpoints {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        match (key.service_id(), key.env()) {
+            ("DynamoDB", "AWS_ENDPOINT_URL") => self.dynamodb.clone(),
+            ("Secrets Manager", "AWS_ENDPOINT_URL") => self.secrets_manager.clone(),
+            _ => None,
+        }
+    }
 }
 
 /// The SDK's configuration for the store on a laptop: at this URL, without TLS, and with credentials that
@@ -63,4 +112,45 @@ pub async fn laptop_config(url: &str) -> SdkConfig {
         .http_client(Builder::new().build_http())
         .load()
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings<impl Fn(&str) -> Option<String>> {
+        Settings(|name: &str| {
+            let value = match name {
+                "AWS_DEFAULT_REGION" => "eu-west-1",
+                "AWS_ENDPOINT_URL_DYNAMODB" => "http://127.0.0.1:1",
+                "AWS_ENDPOINT_URL_SECRETS_MANAGER" => "http://127.0.0.1:2",
+                "AWS_ACCESS_KEY_ID" => "key",
+                "AWS_SECRET_ACCESS_KEY" => "secret",
+                _ => return None,
+            };
+            Some(value.to_owned())
+        })
+    }
+
+    #[test]
+    fn region_and_credentials_come_from_the_environment() {
+        let config = sdk_config(&settings()).unwrap();
+        assert_eq!(config.region().unwrap().as_ref(), "eu-west-1");
+        assert!(config.credentials_provider().is_some());
+        let empty = sdk_config(&Settings(|_: &str| None)).unwrap();
+        assert!(empty.region().is_none() && empty.credentials_provider().is_none());
+    }
+
+    #[test]
+    fn each_service_has_the_endpoint_of_its_own_variable() {
+        let endpoints = Endpoints::of(&settings()).unwrap();
+        let of = |service, variable| {
+            let key = ServiceConfigKey::builder().service_id(service).env(variable).profile("endpoint_url");
+            endpoints.load_config(key.build().unwrap())
+        };
+        assert_eq!(of("DynamoDB", "AWS_ENDPOINT_URL").as_deref(), Some("http://127.0.0.1:1"));
+        assert_eq!(of("Secrets Manager", "AWS_ENDPOINT_URL").as_deref(), Some("http://127.0.0.1:2"));
+        assert_eq!(of("DynamoDB", "AWS_USE_FIPS_ENDPOINT"), None);
+        assert_eq!(of("S3", "AWS_ENDPOINT_URL"), None);
+    }
 }

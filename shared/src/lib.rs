@@ -6,6 +6,7 @@
 //! arguments. The adapters [`store`], [`key_source`], [`aws`], [`http`], [`fields`], [`identity`], [`settings`]
 //! and [`log`] connect them to the world, and import the domain, never the other way round.
 
+#[cfg(feature = "aws")]
 pub mod aws;
 pub mod cookie;
 pub mod fields;
@@ -13,6 +14,7 @@ pub mod http;
 pub mod identity;
 pub mod issuer;
 pub mod key;
+#[cfg(feature = "aws")]
 pub mod key_source;
 pub mod log;
 pub mod origin;
@@ -21,6 +23,7 @@ pub mod refresh_token;
 pub mod scope;
 pub mod session;
 pub mod settings;
+#[cfg(feature = "aws")]
 pub mod store;
 pub mod throttle;
 pub mod time;

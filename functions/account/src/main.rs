@@ -13,7 +13,7 @@ use shared::{
 async fn main() -> Result<(), BoxError> {
     let settings = Settings(|name: &str| std::env::var(name).ok());
     log::start(settings.required("LOG_LEVEL")?, env!("CARGO_CRATE_NAME"));
-    let sdk = aws::sdk_config().await?;
+    let sdk = aws::sdk_config(&settings)?;
     let (cost, mut rng) = (settings.required("BCRYPT_COST")?, UnwrapErr(SysRng));
     let account = Account {
         store: Store::new(&sdk, settings.required::<String>("TABLE_NAME")?),

@@ -20,7 +20,7 @@ async fn main() -> Result<(), BoxError> {
     let settings = Settings(|name: &str| std::env::var(name).ok());
     log::start(settings.required("LOG_LEVEL")?, env!("CARGO_CRATE_NAME"));
     let routes: RouteScopes = settings.required("ROUTE_SCOPES")?;
-    let sdk = aws::sdk_config().await?;
+    let sdk = aws::sdk_config(&settings)?;
     let clock = || Timestamp::from(SystemTime::now());
     let ring = match settings.optional::<String>("VERIFYING_KEYS")? {
         Some(ring) => VerifyingRing::Inline(ring.into()),

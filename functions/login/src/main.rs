@@ -22,7 +22,7 @@ use tracing::warn;
 async fn main() -> Result<(), BoxError> {
     let settings = Settings(|name: &str| std::env::var(name).ok());
     log::start(settings.required("LOG_LEVEL")?, env!("CARGO_CRATE_NAME"));
-    let sdk = aws::sdk_config().await?;
+    let sdk = aws::sdk_config(&settings)?;
     let clock = || Timestamp::from(SystemTime::now());
     let signing_ring = SigningRing::new(settings.required("SIGNING_KEYS")?, &sdk);
     let keys =

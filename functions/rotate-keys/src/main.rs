@@ -12,7 +12,7 @@ use shared::{BoxError, aws, log, settings::Settings, store::Store, time::Timesta
 async fn main() -> Result<(), BoxError> {
     let settings = Settings(|name: &str| std::env::var(name).ok());
     log::start(settings.required("LOG_LEVEL")?, env!("CARGO_CRATE_NAME"));
-    let sdk = aws::sdk_config().await?;
+    let sdk = aws::sdk_config(&settings)?;
     let rotation = Rotation {
         secret: Secret::new(&sdk),
         store: Store::new(&sdk, settings.required::<String>("TABLE_NAME")?),

@@ -10,7 +10,7 @@ use shared::{BoxError, aws, http, log, settings::Settings, store::Store, time::T
 async fn main() -> Result<(), BoxError> {
     let settings = Settings(|name: &str| std::env::var(name).ok());
     log::start(settings.required("LOG_LEVEL")?, env!("CARGO_CRATE_NAME"));
-    let sdk = aws::sdk_config().await?;
+    let sdk = aws::sdk_config(&settings)?;
     let sessions = Sessions {
         store: Store::new(&sdk, settings.required::<String>("TABLE_NAME")?),
         clock: || Timestamp::from(SystemTime::now()),

@@ -26,7 +26,20 @@ pub enum BuildError {
 /// # Errors
 /// Cargo can't be run, or the build fails.
 pub fn build_functions(root: &Path) -> Result<BTreeMap<String, PathBuf>, BuildError> {
-    build(root, &["--bins"])
+    build(root, &["--workspace", "--bins"], !cfg!(debug_assertions))
+}
+
+/// Builds the binaries of these packages as they are deployed: in the release profile, and each package by itself, so
+/// that it has the features that it asks for, without those of the others.
+///
+/// # Errors
+/// Cargo can't be run, or the build fails.
+pub fn build_for_release(root: &Path, packages: &[&str]) -> Result<BTreeMap<String, PathBuf>, BuildError> {
+    let mut executables = BTreeMap::new();
+    for package in packages {
+        executables.append(&mut build(root, &["--package", package, "--bins"], true)?);
+    }
+    Ok(executables)
 }
 
 /// Does the same for a test: features are resolved as for `cargo test --workspace`, whose development
@@ -35,13 +48,13 @@ pub fn build_functions(root: &Path) -> Result<BTreeMap<String, PathBuf>, BuildEr
 /// # Errors
 /// Cargo can't be run, or the build fails.
 pub fn build_functions_for_tests(root: &Path) -> Result<BTreeMap<String, PathBuf>, BuildError> {
-    build(root, &["--bins", "--tests"])
+    build(root, &["--workspace", "--bins", "--tests"], !cfg!(debug_assertions))
 }
 
-fn build(root: &Path, targets: &[&str]) -> Result<BTreeMap<String, PathBuf>, BuildError> {
+fn build(root: &Path, targets: &[&str], release: bool) -> Result<BTreeMap<String, PathBuf>, BuildError> {
     let mut command = cargo();
-    command.current_dir(root).args(["build", "--workspace", "--message-format=json-render-diagnostics"]).args(targets);
-    if !cfg!(debug_assertions) {
+    command.current_dir(root).args(["build", "--message-format=json-render-diagnostics"]).args(targets);
+    if release {
         command.arg("--release");
     }
     let mut cargo = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;

@@ -151,6 +151,11 @@ impl Function {
         &self.arn
     }
 
+    /// What new instances are started with.
+    pub(crate) fn variables(&self) -> BTreeMap<String, OsString> {
+        self.environment().variables.clone()
+    }
+
     /// Calls the function. As on Lambda, the call runs to its end even if the caller stops waiting.
     pub(crate) async fn invoke(self: &Arc<Self>, call: Call) -> Invocation {
         if call.payload.len() > PAYLOAD_LIMIT {

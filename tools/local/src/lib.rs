@@ -11,6 +11,7 @@
 //! metrics and access logs. There is no TLS, and the URL has no stage in its path.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -43,7 +44,7 @@ mod store;
 mod template;
 mod vault;
 
-pub use binaries::{BuildError, build_functions, build_functions_for_tests};
+pub use binaries::{BuildError, build_for_release, build_functions, build_functions_for_tests};
 pub use function::{FunctionError, Invocation};
 pub use logs::LogSink;
 pub use secrets::{RotateError, SecretsError, SecretsLocation};
@@ -250,6 +251,13 @@ impl Stack {
     pub async fn invoke(&self, function: &str, event: &[u8]) -> Invocation {
         let Some(function) = self.functions.get(function) else { return Invocation::NotFound };
         function.invoke(Call::new(Bytes::copy_from_slice(event))).await
+    }
+
+    /// What a process of the function is started with, but for the address of its Runtime API; `None` where the
+    /// template has no such function.
+    #[must_use]
+    pub fn environment(&self, function: &str) -> Option<BTreeMap<String, OsString>> {
+        self.functions.get(function).map(|function| function.variables())
     }
 
     /// Sets a variable of a function, as a deployment would: calls that come later go to new instances. `false`:

@@ -1,0 +1,213 @@
+//! What is counted rather than timed: system calls, futexes, threads, allocations, files. Noise can't move these.
+//!
+//! Each call is counted by itself, from one question for an event to the next, and the middle of them all is what
+//! counts: what happens at the start falls out, and so does a call in which another process got in between.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde::Serialize;
+use shared::BoxError;
+
+use crate::instance::{Around, Instance};
+use crate::process;
+use crate::subject::Subject;
+
+/// How many calls are counted.
+const CALLS: usize = 40;
+/// The first calls make connections and fill caches.
+const WARM_UP: usize = 5;
+/// Longer than a function works between two of its reads.
+const PAUSE: Duration = Duration::from_millis(3);
+/// What a function writes when it's ready for a call.
+const QUESTION: &str = "GET /2018-06-01/runtime/invocation/next";
+
+/// The counts of a function.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Counts {
+    /// For a warm call.
+    pub(crate) system_calls: u64,
+    /// For a warm call; they're among the system calls.
+    pub(crate) futexes: u64,
+    /// For a warm call.
+    pub(crate) allocations: u64,
+    /// After the calls.
+    pub(crate) threads: u64,
+    /// Opened before the first call, libraries included.
+    pub(crate) files: Vec<String>,
+}
+
+impl Counts {
+    /// Those of the files that hold certificates.
+    pub(crate) fn certificate_files(&self) -> usize {
+        self.files.iter().filter(|file| holds_certificates(file)).count()
+    }
+}
+
+fn holds_certificates(file: &str) -> bool {
+    let ends = |end: &str| file.to_ascii_lowercase().ends_with(end);
+    [".pem", ".crt", ".cer"].into_iter().any(ends)
+        || ["/ssl/", "/pki/", "certificates"].iter().any(|part| file.contains(part))
+}
+
+/// Counts, with files in a folder of its own.
+pub(crate) struct Counter {
+    folder: PathBuf,
+    library: PathBuf,
+}
+
+impl Counter {
+    /// Makes what counting takes: strace has to be there, and a C compiler for the counter of allocations.
+    pub(crate) fn new(folder: &Path) -> Result<Self, BoxError> {
+        fs::create_dir_all(folder)?;
+        let source = folder.join("allocations.c");
+        let library = folder.join("liballocations.so");
+        fs::write(&source, include_str!("allocations.c"))?;
+        run(Command::new("cc").args(["-O2", "-shared", "-fPIC", "-o"]).args([&library, &source]), "a C compiler")?;
+        run(Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]), "strace")?;
+        Ok(Self { folder: folder.to_owned(), library })
+    }
+
+    /// Counts what one function does.
+    pub(crate) fn count(&self, subject: &Subject) -> Result<Counts, BoxError> {
+        let (allocations, threads) = self.allocations(subject)?;
+        let trace = self.trace(subject)?;
+        let calls = trace.calls.get(WARM_UP..).unwrap_or_default();
+        Ok(Counts {
+            system_calls: median(calls.iter().map(|call| call.all)),
+            futexes: median(calls.iter().map(|call| call.futexes)),
+            allocations,
+            threads,
+            files: trace.files,
+        })
+    }
+
+    fn trace(&self, subject: &Subject) -> Result<Trace, BoxError> {
+        let log = self.folder.join("trace");
+        let words = ["strace", "-f", "-qq", "-s", "64", "-o"].map(OsString::from);
+        let wrapper = words.into_iter().chain([log.clone().into(), "--".into()]).collect();
+        let mut instance = Instance::start(subject, &Around { wrapper, pause: PAUSE, ..Around::default() })?;
+        instance.ready()?;
+        for _ in 0..CALLS {
+            instance.call()?;
+            instance.settle()?;
+        }
+        instance.end()?;
+        Ok(Trace::parse(&String::from_utf8_lossy(&fs::read(log)?)))
+    }
+
+    fn allocations(&self, subject: &Subject) -> Result<(u64, u64), BoxError> {
+        let count = self.folder.join("count");
+        fs::write(&count, [0; 8])?;
+        let variables = vec![("LD_PRELOAD", self.library.as_path()), ("ALLOCATIONS", count.as_path())];
+        let mut instance = Instance::start(subject, &Around { variables, pause: PAUSE, ..Around::default() })?;
+        let mut counts = Vec::new();
+        instance.ready()?;
+        for _ in 0..CALLS {
+            instance.call()?;
+            instance.settle()?;
+            let bytes = fs::read(&count)?;
+            counts.push(u64::from_ne_bytes(bytes.try_into().map_err(|_| "the count of allocations has no 8 bytes")?));
+        }
+        let threads = process::threads(instance.id())?;
+        let calls = counts.windows(2).skip(WARM_UP).map(|pair| pair[1] - pair[0]);
+        Ok((median(calls), threads))
+    }
+}
+
+fn run(command: &mut Command, what: &str) -> Result<(), BoxError> {
+    match command.stdin(Stdio::null()).status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("counting takes {what}, which fails here ({status})").into()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(format!("counting takes {what}: install it").into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn median(values: impl Iterator<Item = u64>) -> u64 {
+    let mut values: Vec<_> = values.collect();
+    values.sort_unstable();
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+/// What strace wrote.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Trace {
+    files: Vec<String>,
+    calls: Vec<Call>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Call {
+    all: u64,
+    futexes: u64,
+}
+
+impl Trace {
+    /// A line for each system call, `process name(arguments) = result`; one that another thread got in between has two,
+    /// the second with `<... name resumed>`.
+    fn parse(text: &str) -> Self {
+        let mut trace = Self::default();
+        for line in text.lines() {
+            let call = line.split_once(' ').map_or("", |(_, call)| call.trim_start());
+            if !call.starts_with(|first: char| first.is_ascii_lowercase()) {
+                continue;
+            }
+            if call.contains(QUESTION) {
+                trace.calls.push(Call::default());
+            }
+            match trace.calls.last_mut() {
+                Some(counts) => {
+                    counts.all += 1;
+                    counts.futexes += u64::from(call.starts_with("futex("));
+                }
+                None => trace.files.extend(opened(call)),
+            }
+        }
+        // The last one was never answered.
+        trace.calls.pop();
+        trace
+    }
+}
+
+/// The file that the system call opens, if it does.
+fn opened(call: &str) -> Option<String> {
+    let is_opening = call.starts_with("open") && !call.contains(") = -1");
+    is_opening.then(|| call.split('"').nth(1).map(str::to_owned)).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_counted_from_question_to_question() {
+        let text = r#"10 execve("./f", ["./f"], 0x7 /* 9 vars */) = 0
+10 openat(AT_FDCWD, "/etc/ld.so.cache", O_RDONLY|O_CLOEXEC) = 3
+10 openat(AT_FDCWD, "/nowhere", O_RDONLY) = -1 ENOENT (No such file or directory)
+10 openat(AT_FDCWD, "/etc/ssl/certs/ca.pem", O_RDONLY) = 3
+10 writev(9, [{iov_base="GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n"..., iov_len=120}], 1) = 120
+10 recvfrom(9, <unfinished ...>
+11 futex(0x7f, FUTEX_WAKE_PRIVATE, 1) = 0
+10 <... recvfrom resumed>"HTTP/1.1 200 OK\r\n"..., 8192, 0, NULL, NULL) = 400
+10 sendto(9, "POST /2018-06-01/runtime/invocation/8476a536/response", 90, 0, NULL, 0) = 90
+10 --- SIGCHLD {si_signo=SIGCHLD} ---
+10 write(9, "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n", 120) = 120
+10 exit_group(0) = ?
+"#;
+        let trace = Trace::parse(text);
+        assert_eq!(trace.calls, [Call { all: 4, futexes: 1 }]);
+        assert_eq!(trace.files, ["/etc/ld.so.cache", "/etc/ssl/certs/ca.pem"]);
+        assert!(holds_certificates(&trace.files[1]) && !holds_certificates(&trace.files[0]));
+    }
+
+    #[test]
+    fn the_middle_is_moved_by_no_outlier() {
+        assert_eq!(median([8, 8, 9000, 8, 1].into_iter()), 8);
+        assert_eq!(median(std::iter::empty()), 0);
+    }
+}

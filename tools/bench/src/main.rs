@@ -1,0 +1,159 @@
+//! Measures the functions: `cargo run --release -p bench`.
+//!
+//! The real release binaries answer events through the Lambda Runtime API, on one core that they share with nothing but
+//! this program's side of the conversation. In the same rounds, the least that could do their work does it.
+
+mod core;
+mod cost;
+mod counts;
+mod instance;
+mod limits;
+mod measure;
+mod plot;
+mod process;
+mod results;
+mod stage;
+mod subject;
+mod table;
+mod targets;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use clap::Parser;
+use shared::BoxError;
+use shared::log::causes;
+use shared::time::Timestamp;
+
+use crate::core::Cores;
+use crate::counts::Counter;
+use crate::measure::{BareHash, Plan, measure};
+use crate::results::{Measured, Results};
+use crate::stage::Stage;
+use crate::subject::Subject;
+
+/// Measures the functions against the least that could do their work.
+#[derive(Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line are")]
+struct Arguments {
+    /// Measure for half a minute instead of several
+    #[arg(long)]
+    quick: bool,
+    /// Write everything that was measured to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Draw the cold starts and warm calls into this file
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Also print what a stack costs, from the measured times and the published prices
+    #[arg(long)]
+    cost: bool,
+    /// Time nothing: compare what can be counted with tools/bench/limits.toml, and fail where it's more
+    #[arg(long, conflicts_with_all = ["quick", "json", "svg", "cost", "update"])]
+    check: bool,
+    /// Time nothing: write what was counted to tools/bench/limits.toml
+    #[arg(long, conflicts_with_all = ["quick", "json", "svg", "cost"])]
+    update: bool,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            say(&format!("error: {}", causes(error.as_ref())));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<ExitCode, BoxError> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
+    let binaries = stage::build(&root)?;
+    let folder = scratch(&binaries)?;
+    let counter = Counter::new(&folder)?;
+    let cores = Cores::of_this_process()?;
+    // First the store, with all its threads on the other cores; what is started later stays on one core.
+    cores.use_others()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let stage = runtime.block_on(Stage::set(&root, &binaries, now()))?;
+    let subjects = runtime.block_on(stage.subjects(now()))?;
+    cores.use_one()?;
+
+    if arguments.check || arguments.update {
+        let limited: Vec<_> = subjects.into_iter().filter(|subject| subject.limited).collect();
+        let (file, sizes) = (root.join("tools/bench/limits.toml"), sizes(&root, &binaries)?);
+        let count = || {
+            say("counting");
+            limits::count(&limited, &counter, &sizes)
+        };
+        return if arguments.update { limits::update(&file, count) } else { limits::check(&file, count) };
+    }
+    let results = time(&subjects, &counter, if arguments.quick { Plan::QUICK } else { Plan::FULL })?;
+    print(&table::table(&results))?;
+    print(&targets::table(&results))?;
+    if arguments.cost {
+        print(&cost::tables(&results).ok_or("the run lacks what costs are made from")?)?;
+    }
+    if let Some(file) = &arguments.json {
+        write(file, &serde_json::to_string_pretty(&results)?)?;
+    }
+    if let Some(file) = &arguments.svg {
+        write(file, &plot::svg(&results))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn time(subjects: &[Subject], counter: &Counter, plan: Plan) -> Result<Results, BoxError> {
+    let bare = BareHash::new(12)?;
+    let mut bare_hash = Vec::new();
+    let timed = measure(subjects, plan, |round| {
+        say(&format!("round {} of {}", round + 1, plan.rounds));
+        bare_hash.push(u64::try_from(bare.cpu()?.as_nanos())?);
+        Ok(())
+    })?;
+    let mut measured = Vec::new();
+    for (subject, timed) in subjects.iter().zip(timed) {
+        let counts = if subject.slow { None } else { Some(counter.count(subject)?) };
+        let size = Some(std::fs::metadata(&subject.command)?.len());
+        measured.push(Measured { name: subject.name, floor: subject.floor, size, timed, counts });
+    }
+    Ok(Results { subjects: measured, bare_hash })
+}
+
+/// The size in bytes of every function's binary.
+fn sizes(root: &Path, binaries: &BTreeMap<String, PathBuf>) -> Result<BTreeMap<String, u64>, BoxError> {
+    let mut sizes = BTreeMap::new();
+    for function in stage::functions(root)? {
+        let binary = binaries.get(&function).ok_or_else(|| format!("cargo built no {function}"))?;
+        sizes.insert(function, std::fs::metadata(binary)?.len());
+    }
+    Ok(sizes)
+}
+
+/// A folder below the one that cargo builds into.
+fn scratch(binaries: &BTreeMap<String, PathBuf>) -> Result<PathBuf, BoxError> {
+    let release = binaries.values().next().and_then(|binary| binary.parent()).ok_or("cargo built nothing")?;
+    Ok(release.join("bench-scratch"))
+}
+
+fn write(file: &Path, text: &str) -> Result<(), BoxError> {
+    std::fs::write(file, text).map_err(|error| format!("{} can't be written: {error}", file.display()).into())
+}
+
+fn print(text: &str) -> std::io::Result<()> {
+    std::io::stdout().lock().write_all(text.as_bytes())
+}
+
+/// Tells the person who waits.
+fn say(text: &str) {
+    // Nobody can be told that stderr is gone.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+#[expect(clippy::disallowed_methods, reason = "main passes the clock in")]
+fn now() -> Timestamp {
+    SystemTime::now().into()
+}

@@ -1,0 +1,59 @@
+//! The plot of the README: bars of cold starts and warm calls, drawn by hand.
+
+use std::fmt::Write;
+
+use crate::results::{Measured, Results};
+use crate::table::milli;
+
+const WIDTH: usize = 760;
+const LABELS: usize = 240;
+const BARS: f64 = 400.0;
+const ROW: usize = 22;
+const HEAD: usize = 40;
+
+/// Draws the results; calls at the full cost of the hash are left out, because next to them nothing would be seen.
+pub(crate) fn svg(results: &Results) -> String {
+    let subjects: Vec<_> = results.subjects.iter().filter(|subject| subject.counts.is_some()).collect();
+    let panel = HEAD + subjects.len() * ROW + 20;
+    let mut text = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" \
+         font-size=\"12\">\n<rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#fff\"/>\n",
+        height = 2 * panel
+    );
+    bars(
+        &mut text,
+        0,
+        "Cold start: from the start of the process to its first answer, ms (median)",
+        &subjects,
+        |subject| milli(subject.cold(50)),
+    );
+    bars(&mut text, panel, "Warm call: from the event to the answer, µs (median)", &subjects, |subject| {
+        milli(subject.warm(50)) * 1e3
+    });
+    text.push_str("</svg>\n");
+    text
+}
+
+fn bars(text: &mut String, top: usize, title: &str, subjects: &[&Measured], value: impl Fn(&Measured) -> f64) {
+    let most = subjects.iter().map(|subject| value(subject)).fold(f64::MIN_POSITIVE, f64::max);
+    // Writing to a string doesn't fail.
+    let _ = writeln!(text, "<text x=\"12\" y=\"{}\" font-size=\"14\" font-weight=\"bold\">{title}</text>", top + 24);
+    for (row, subject) in subjects.iter().enumerate() {
+        let (value, y) = (value(subject), top + HEAD + row * ROW);
+        let width = value / most * BARS;
+        let colour = if subject.name.contains("floor") { "#9aa5b1" } else { "#b7410e" };
+        let decimals = if value < 10.0 { 2 } else { 0 };
+        let _ = writeln!(
+            text,
+            "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>\
+             <rect x=\"{LABELS}\" y=\"{}\" width=\"{width:.1}\" height=\"14\" fill=\"{colour}\"/>\
+             <text x=\"{:.1}\" y=\"{}\">{value:.decimals$}</text>",
+            LABELS - 8,
+            y + 12,
+            subject.name,
+            y + 1,
+            width + 246.0,
+            y + 12
+        );
+    }
+}

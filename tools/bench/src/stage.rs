@@ -1,0 +1,277 @@
+//! What the functions need around them: the local stack with a key, users and sessions, and the subjects on it.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use local::{Functions, LogSink, Options, SecretsLocation, Stack, StoreLocation};
+use rand::rand_core::UnwrapErr;
+use rand::rngs::SysRng;
+use serde_json::Value;
+use shared::BoxError;
+use shared::aws::laptop_config;
+use shared::key::{Algorithm, SigningKeys};
+use shared::password::{Cost, Password, PasswordHash};
+use shared::scope::Scopes;
+use shared::session::{ClientHints, Policy, Session, SessionId};
+use shared::store::Store;
+use shared::time::Timestamp;
+use shared::token::{self, Grant};
+use shared::user::User;
+use shared::username::Username;
+
+use crate::subject::Subject;
+
+/// The password of every user.
+pub(crate) const PASSWORD: &str = "secret";
+/// The user of the sample events, whose sessions are listed, so that nobody signs in as that user.
+const USER: &str = "johndoe";
+/// The user whose hash costs as much as the template says.
+const DEAR_USER: &str = "dear";
+/// The user whose hash costs next to nothing, to see everything else.
+const CHEAP_USER: &str = "cheap";
+const DEAR: u8 = 12;
+const CHEAP: u8 = 4;
+const SCOPES: &str = "profile:read profile:write";
+/// What the sample events say of the API.
+const ISSUER: &str = "https://gatehouse.example.com/prod";
+const DAY: Duration = Duration::from_hours(24);
+
+/// The stack that the functions run against.
+pub(crate) struct Stage {
+    stack: Stack,
+    root: PathBuf,
+    binaries: BTreeMap<String, PathBuf>,
+}
+
+/// The subjects' programs, by name: every function of the workspace, and the floor.
+pub(crate) fn build(root: &Path) -> Result<BTreeMap<String, PathBuf>, BoxError> {
+    let functions = functions(root)?;
+    let packages: Vec<_> = functions.iter().map(String::as_str).chain(["floor"]).collect();
+    Ok(local::build_for_release(root, &packages)?)
+}
+
+/// The functions of the workspace.
+pub(crate) fn functions(root: &Path) -> Result<Vec<String>, BoxError> {
+    let mut functions = Vec::new();
+    for folder in std::fs::read_dir(root.join("functions"))? {
+        functions.push(folder?.file_name().to_string_lossy().into_owned());
+    }
+    functions.sort();
+    Ok(functions)
+}
+
+impl Stage {
+    /// Starts the stack, in memory, and fills it.
+    pub(crate) async fn set(
+        root: &Path,
+        binaries: &BTreeMap<String, PathBuf>,
+        now: Timestamp,
+    ) -> Result<Self, BoxError> {
+        let stack = Stack::start(Options {
+            root: root.to_owned(),
+            template: root.join("template.yaml"),
+            host: Ipv4Addr::LOCALHOST.into(),
+            port: 0,
+            store: StoreLocation::Memory,
+            store_port: 0,
+            secrets: SecretsLocation::Memory,
+            secrets_port: 0,
+            parameters: BTreeMap::new(),
+            environment: BTreeMap::new(),
+            functions: Functions::At(binaries.clone()),
+            log: LogSink::memory(),
+        })
+        .await?;
+        stack.rotate().await?;
+        let store = Store::new(&laptop_config(stack.store_url()).await, stack.table_name());
+        for (username, cost) in [(DEAR_USER, Cost::new(DEAR)?), (CHEAP_USER, Cost::new(CHEAP)?)] {
+            add_user(&store, username, cost, now).await?;
+        }
+        add_sessions(&store, now).await?;
+        Ok(Self { stack, root: root.to_owned(), binaries: binaries.clone() })
+    }
+
+    /// The table.
+    async fn store(&self) -> Store {
+        Store::new(&laptop_config(self.stack.store_url()).await, self.stack.table_name())
+    }
+
+    /// Everything that is measured, each floor before what is compared with it.
+    pub(crate) async fn subjects(&self, now: Timestamp) -> Result<Vec<Subject>, BoxError> {
+        let mut subjects = self.authorizers(now).await?;
+        subjects.extend(self.handlers()?);
+        subjects.extend(self.logins()?);
+        Ok(subjects)
+    }
+
+    async fn authorizers(&self, now: Timestamp) -> Result<Vec<Subject>, BoxError> {
+        let mut rng = UnwrapErr(SysRng);
+        let mut generate = |algorithm| SigningKeys::generate(algorithm, now, &mut rng).ok_or("no key can be made");
+        let (symmetric, asymmetric) = (generate(Algorithm::Hs256)?, generate(Algorithm::Es256)?);
+        let (hs256, es256) = (token_event(&self.root, &symmetric, now)?, token_event(&self.root, &asymmetric, now)?);
+        let inline = |keys: &SigningKeys| keys.to_verifying_jwks().to_string();
+        let newest = asymmetric.newest().ok_or("an empty ring")?;
+        let row = newest.public_jwk().ok_or("a key without a public half")?;
+        self.store().await.publish_key(newest.id(), &row, now).await?;
+
+        let secret = serde_json::from_str::<Value>(&inline(&symmetric))?["keys"][0]["k"].as_str().map(str::to_owned);
+        let floor = Subject {
+            command: self.binary("floor-authorizer")?,
+            floor: None,
+            limited: false,
+            ..self.subject("floor, HS256", "authorizer", &hs256, "Allow")?
+        }
+        .with("FLOOR_KEY", &secret.ok_or("an HS256 key without its secret")?);
+        let noop = Subject {
+            command: self.binary("floor-noop")?,
+            floor: Some("floor, HS256"),
+            limited: false,
+            ..self.subject("lambda_runtime alone", "authorizer", &hs256, "null")?
+        };
+        let authorizer = |name, event: &[u8], ring: &str| -> Result<Subject, BoxError> {
+            Ok(Subject { floor: Some("floor, HS256"), ..self.subject(name, "authorizer", event, "Allow")? }
+                .with("ISSUER", ISSUER)
+                .with("VERIFYING_KEYS", ring))
+        };
+        Ok(vec![
+            floor,
+            noop,
+            authorizer("authorizer, HS256", &hs256, &inline(&symmetric))?,
+            Subject { limited: false, ..authorizer("authorizer, HS256, silent", &hs256, &inline(&symmetric))? }
+                .with("LOG_LEVEL", "error"),
+            authorizer("authorizer, ES256", &es256, &inline(&asymmetric))?,
+            authorizer("authorizer, ES256 from the table", &es256, "")?,
+        ])
+    }
+
+    fn handlers(&self) -> Result<Vec<Subject>, BoxError> {
+        let sample = |name, function, event, expected| -> Result<Subject, BoxError> {
+            let event = std::fs::read(self.root.join("events").join(event))?;
+            Ok(Subject { floor: Some("lambda_runtime alone"), ..self.subject(name, function, &event, expected)? })
+        };
+        Ok(vec![
+            sample("protected", "protected", "protected.json", r#""statusCode":200"#)?,
+            sample("sessions", "sessions", "sessions-list.json", r#""statusCode":200"#)?,
+            sample("discovery", "discovery", "discovery-key-set.json", r#""statusCode":200"#)?,
+        ])
+    }
+
+    fn logins(&self) -> Result<Vec<Subject>, BoxError> {
+        const RIGHT: &str = r#""statusCode":200"#;
+        const WRONG: &str = r#""statusCode":401"#;
+        let login = |name, username: &str, password: &str, expected| -> Result<Subject, BoxError> {
+            let event = edited(&self.root.join("events/login-form.json"), |event| {
+                event["body"] = format!("username={username}&password={password}").into();
+            })?;
+            self.subject(name, "login", &event, expected)
+        };
+        let cheap = |name, password, expected| -> Result<Subject, BoxError> {
+            Ok(login(name, CHEAP_USER, password, expected)?.with("BCRYPT_COST", &CHEAP.to_string()))
+        };
+        let floor = |name, password, expected| -> Result<Subject, BoxError> {
+            let command = self.binary("floor-login")?;
+            Ok(Subject { command, limited: false, ..cheap(name, password, expected)? })
+        };
+        let dear = |subject: Subject, floor| Subject { floor, slow: true, limited: false, ..subject };
+        Ok(vec![
+            floor("floor of login, wrong password", "wrong", WRONG)?,
+            Subject {
+                floor: Some("floor of login, wrong password"),
+                ..cheap("login, cost 4, wrong password", "wrong", WRONG)?
+            },
+            floor("floor of login, right password", PASSWORD, RIGHT)?,
+            Subject {
+                floor: Some("floor of login, right password"),
+                ..cheap("login, cost 4, right password", PASSWORD, RIGHT)?
+            },
+            dear(login("login, cost 12, wrong password", DEAR_USER, "wrong", WRONG)?, None),
+            dear(login("login, cost 12, right password", DEAR_USER, PASSWORD, RIGHT)?, None),
+        ])
+    }
+
+    /// A function of the template, with the environment that it would be started with.
+    fn subject(
+        &self,
+        name: &'static str,
+        function: &str,
+        event: &[u8],
+        expected: &'static str,
+    ) -> Result<Subject, BoxError> {
+        let environment = self.stack.environment(function).ok_or_else(|| format!("no function {function}"))?;
+        Ok(Subject {
+            name,
+            command: self.binary(function)?,
+            arguments: Vec::new(),
+            environment,
+            event: event.to_owned(),
+            expected,
+            floor: None,
+            slow: false,
+            limited: true,
+        })
+    }
+
+    fn binary(&self, name: &str) -> Result<PathBuf, BoxError> {
+        Ok(self.binaries.get(name).ok_or_else(|| format!("cargo built no {name}"))?.clone())
+    }
+}
+
+impl Subject {
+    fn with(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.to_owned(), OsString::from(value));
+        self
+    }
+}
+
+async fn add_user(store: &Store, username: &str, cost: Cost, now: Timestamp) -> Result<(), BoxError> {
+    let hash = PasswordHash::new(&Password::new(PASSWORD.to_owned())?, cost, &mut UnwrapErr(SysRng));
+    store.add_user(&User::new(Username::parse(username)?, hash, Scopes::parse(SCOPES)?, now)).await?;
+    Ok(())
+}
+
+/// Three sessions of the user that the sample events name.
+async fn add_sessions(store: &Store, now: Timestamp) -> Result<(), BoxError> {
+    let policy = Policy { lifetime: 90 * DAY, idle: 30 * DAY, grace: Duration::from_secs(10) };
+    for _ in 0..3 {
+        let session = Session::begin(
+            SessionId::generate(&mut UnwrapErr(SysRng)),
+            Scopes::parse(SCOPES)?,
+            "gatehouse".to_owned(),
+            1,
+            ClientHints { address: Some("192.0.2.1".to_owned()), user_agent: Some("curl/8.5.0".to_owned()) },
+            &policy,
+            now,
+        );
+        store.add_session(&Username::parse(USER)?, &session).await?;
+    }
+    Ok(())
+}
+
+/// The authorizer's sample event, with a token of this ring.
+fn token_event(root: &Path, keys: &SigningKeys, now: Timestamp) -> Result<Vec<u8>, BoxError> {
+    let mut rng = UnwrapErr(SysRng);
+    let grant = Grant {
+        issuer: ISSUER,
+        audience: "gatehouse",
+        subject: &Username::parse(USER)?,
+        client_id: "gatehouse",
+        scopes: &Scopes::parse(SCOPES)?,
+        session: &SessionId::generate(&mut rng),
+        lifetime: DAY,
+    };
+    let token = token::issue(&grant, keys.signing(now).ok_or("a ring that doesn't sign")?, now, &mut rng)?;
+    let bearer = Value::from(format!("Bearer {}", token.expose()));
+    edited(&root.join("events/authorizer-good-token.json"), |event| {
+        event["headers"]["Authorization"] = bearer.clone();
+        event["multiValueHeaders"]["Authorization"][0] = bearer;
+    })
+}
+
+fn edited(event: &Path, edit: impl FnOnce(&mut Value)) -> Result<Vec<u8>, BoxError> {
+    let mut json = serde_json::from_slice(&std::fs::read(event)?)?;
+    edit(&mut json);
+    Ok(serde_json::to_vec(&json)?)
+}

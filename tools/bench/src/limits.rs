@@ -137,7 +137,7 @@ impl Figures {
     }
 
     fn to_toml(&self) -> String {
-        let mut text = "# The most that each function may take: see \"The gate\" in docs/performance.md. \
+        let mut text = "# The most that each function may take. \
                         Written by `cargo run --release -p bench -- --update`.\n"
             .to_owned();
         for (subject, numbers) in &self.0 {

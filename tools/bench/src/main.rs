@@ -4,7 +4,6 @@
 //! this program's side of the conversation. In the same rounds, the least that could do their work does it.
 
 mod core;
-mod cost;
 mod counts;
 mod instance;
 mod limits;
@@ -37,7 +36,6 @@ use crate::subject::Subject;
 
 /// Measures the functions against the least that could do their work.
 #[derive(Parser)]
-#[expect(clippy::struct_excessive_bools, reason = "flags of a command line are")]
 struct Arguments {
     /// Measure for half a minute instead of several
     #[arg(long)]
@@ -48,14 +46,11 @@ struct Arguments {
     /// Draw the cold starts and warm calls into this file
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
-    /// Also print what a stack costs, from the measured times and the published prices
-    #[arg(long)]
-    cost: bool,
     /// Time nothing: compare what can be counted with tools/bench/limits.toml, and fail where it's more
-    #[arg(long, conflicts_with_all = ["quick", "json", "svg", "cost", "update"])]
+    #[arg(long, conflicts_with_all = ["quick", "json", "svg", "update"])]
     check: bool,
     /// Time nothing: write what was counted to tools/bench/limits.toml
-    #[arg(long, conflicts_with_all = ["quick", "json", "svg", "cost"])]
+    #[arg(long, conflicts_with_all = ["quick", "json", "svg"])]
     update: bool,
 }
 
@@ -94,9 +89,6 @@ fn run(arguments: &Arguments) -> Result<ExitCode, BoxError> {
     let results = time(&subjects, &counter, if arguments.quick { Plan::QUICK } else { Plan::FULL })?;
     print(&table::table(&results))?;
     print(&targets::table(&results))?;
-    if arguments.cost {
-        print(&cost::tables(&results).ok_or("the run lacks what costs are made from")?)?;
-    }
     if let Some(file) = &arguments.json {
         write(file, &serde_json::to_string_pretty(&results)?)?;
     }

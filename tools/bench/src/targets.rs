@@ -7,8 +7,8 @@ const FLOOR: &str = "floor, HS256";
 const HS256: &str = "authorizer, HS256";
 const ES256: &str = "authorizer, ES256";
 const TABLE: &str = "authorizer, ES256 from the table";
-const LOGIN: &str = "login, cost 4, wrong password";
-const LOGIN_FLOOR: &str = "floor of login, wrong password";
+const LOGIN: &str = "login, cost 4";
+const LOGIN_FLOOR: &str = "floor of login, cost 4";
 const MIB: f64 = 1_048_576.0;
 
 /// The targets as a table.
@@ -45,11 +45,7 @@ fn targets(results: &Results) -> Vec<(&'static str, f64, Option<f64>)> {
         ("protected: binary, MiB", 1.5, mebibytes(results.find("protected"))),
         ("login to its floor: cold start", 1.4, results.ratio(Cold, LOGIN, LOGIN_FLOOR)),
         ("login: certificate files at start", 0.0, certificates),
-        (
-            "login with cost 12 to the bare hash: CPU per call",
-            1.02,
-            results.ratio_to_hash("login, cost 12, right password"),
-        ),
+        ("login with cost 12 to the bare hash: CPU per call", 1.02, results.ratio_to_hash("login, cost 12")),
     ]
 }
 

@@ -11,23 +11,28 @@ const BARS: f64 = 400.0;
 const ROW: usize = 22;
 const HEAD: usize = 40;
 
-/// Draws the results; calls at the full cost of the hash are left out, because next to them nothing would be seen.
+/// Draws the results. What would dwarf the rest is left out: of cold starts those that write to the store, of warm calls
+/// all that call it.
 pub(crate) fn svg(results: &Results) -> String {
-    let subjects: Vec<_> = results.subjects.iter().filter(|subject| subject.counts.is_some()).collect();
-    let panel = HEAD + subjects.len() * ROW + 20;
+    let counted = |subject: &&Measured| subject.counts.is_some() && !subject.name.contains("silent");
+    let subjects = || results.subjects.iter().filter(counted);
+    let cold: Vec<_> = subjects().filter(|subject| !subject.name.contains("right password")).collect();
+    let warm: Vec<_> =
+        subjects().filter(|subject| !subject.name.contains("login") && subject.name != "sessions").collect();
+    let height = |rows: &[&Measured]| HEAD + rows.len() * ROW + 20;
     let mut text = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" \
          font-size=\"12\">\n<rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#fff\"/>\n",
-        height = 2 * panel
+        height = height(&cold) + height(&warm)
     );
     bars(
         &mut text,
         0,
         "Cold start: from the start of the process to its first answer, ms (median)",
-        &subjects,
+        &cold,
         |subject| milli(subject.cold(50)),
     );
-    bars(&mut text, panel, "Warm call: from the event to the answer, µs (median)", &subjects, |subject| {
+    bars(&mut text, height(&cold), "Warm call: from the event to the answer, µs (median)", &warm, |subject| {
         milli(subject.warm(50)) * 1e3
     });
     text.push_str("</svg>\n");
@@ -41,7 +46,8 @@ fn bars(text: &mut String, top: usize, title: &str, subjects: &[&Measured], valu
     for (row, subject) in subjects.iter().enumerate() {
         let (value, y) = (value(subject), top + HEAD + row * ROW);
         let width = value / most * BARS;
-        let colour = if subject.name.contains("floor") { "#9aa5b1" } else { "#b7410e" };
+        let colour =
+            if subject.name.contains("floor") || subject.name.contains("alone") { "#9aa5b1" } else { "#b7410e" };
         let decimals = if value < 10.0 { 2 } else { 0 };
         let _ = writeln!(
             text,

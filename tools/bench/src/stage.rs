@@ -46,11 +46,17 @@ pub(crate) struct Stage {
     binaries: BTreeMap<String, PathBuf>,
 }
 
-/// The subjects' programs, by name: every function of the workspace, and the floor.
+/// The packages that call no AWS service and are built without what does.
+const WITHOUT_AWS: [&str; 2] = ["floor", "protected"];
+
+/// The subjects' programs, by name: every function of the workspace, and the floor. SAM builds each by itself; those
+/// that ask for the same features may as well be built together.
 pub(crate) fn build(root: &Path) -> Result<BTreeMap<String, PathBuf>, BoxError> {
     let functions = functions(root)?;
-    let packages: Vec<_> = functions.iter().map(String::as_str).chain(["floor"]).collect();
-    Ok(local::build_for_release(root, &packages)?)
+    let others: Vec<_> = functions.iter().map(String::as_str).filter(|name| !WITHOUT_AWS.contains(name)).collect();
+    let mut binaries = local::build_for_release(root, &WITHOUT_AWS)?;
+    binaries.append(&mut local::build_for_release(root, &others)?);
+    Ok(binaries)
 }
 
 /// The functions of the workspace.

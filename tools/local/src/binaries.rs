@@ -29,17 +29,14 @@ pub fn build_functions(root: &Path) -> Result<BTreeMap<String, PathBuf>, BuildEr
     build(root, &["--workspace", "--bins"], !cfg!(debug_assertions))
 }
 
-/// Builds the binaries of these packages as they are deployed: in the release profile, and each package by itself, so
-/// that it has the features that it asks for, without those of the others.
+/// Builds the binaries of these packages as they are deployed: in the release profile, and without the features that
+/// other packages ask for. Packages that are built together share theirs.
 ///
 /// # Errors
 /// Cargo can't be run, or the build fails.
 pub fn build_for_release(root: &Path, packages: &[&str]) -> Result<BTreeMap<String, PathBuf>, BuildError> {
-    let mut executables = BTreeMap::new();
-    for package in packages {
-        executables.append(&mut build(root, &["--package", package, "--bins"], true)?);
-    }
-    Ok(executables)
+    let packages: Vec<_> = packages.iter().flat_map(|package| ["--package", package]).chain(["--bins"]).collect();
+    build(root, &packages, true)
 }
 
 /// Does the same for a test: features are resolved as for `cargo test --workspace`, whose development

@@ -5,7 +5,7 @@
 //! any `typ` and `crit`, and takes the time from the system. What it leaves to others stands below,
 //! every rule with a name in [`Refusal`].
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::crypto;
@@ -20,7 +20,7 @@ use crate::{
     key::{SigningKey, VerifyingKeys},
     scope::Scopes,
     session::{SessionId, random_identifier},
-    time::Timestamp,
+    time::{Seconds, Timestamp},
     username::Username,
 };
 
@@ -35,31 +35,8 @@ const TYPE: &str = "at+jwt";
 /// The same as a whole media type; RFC 9068 section 4 has both accepted.
 const MEDIA_TYPE: &str = "application/at+jwt";
 
-/// How long an access token is valid: 60 seconds to a day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lifetime(Duration);
-
-/// The text is no lifetime.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be a whole number of seconds from 60 to 86400")]
-pub struct InvalidLifetime;
-
-impl FromStr for Lifetime {
-    type Err = InvalidLifetime;
-
-    fn from_str(text: &str) -> Result<Self, InvalidLifetime> {
-        match text.parse() {
-            Ok(seconds @ 60..=86400) => Ok(Self(Duration::from_secs(seconds))),
-            _ => Err(InvalidLifetime),
-        }
-    }
-}
-
-impl From<Lifetime> for Duration {
-    fn from(lifetime: Lifetime) -> Self {
-        lifetime.0
-    }
-}
+/// How long an access token is valid, in seconds: a minute to a day.
+pub type Lifetime = Seconds<60, 86400>;
 
 /// A signed access token. It can't be printed by accident.
 pub struct AccessToken {

@@ -35,7 +35,8 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use rand::CryptoRng;
 
 use super::{
-    Item, Row, Store, StoreError, UnreadableRow, as_count, as_text, as_timestamp, happened, number, text, unavailable,
+    Item, Row, Store, StoreError, UnreadableRow, as_count, as_text, as_timestamp, count, happened, number, text,
+    unavailable,
 };
 use crate::{
     session::random_identifier,
@@ -133,7 +134,7 @@ impl Store {
                 "SET failures = :failures, blocked_until = :blocked_until, known_until = :known_until, \
                  last_guess = :id, expires_at = :expires",
             )
-            .expression_attribute_values(":failures", AttributeValue::N(pair.failures.to_string()))
+            .expression_attribute_values(":failures", count(pair.failures))
             .expression_attribute_values(":blocked_until", number(pair.blocked_until))
             .expression_attribute_values(":known_until", number(pair.known_until.unwrap_or(now)))
             // Another than before, so that whoever has read the row and not yet written it reads it anew.
@@ -152,7 +153,7 @@ impl Store {
             .update_attempt(pair_key(guess))
             .update_expression("SET failures = :failures, blocked_until = :blocked_until, last_guess = :id")
             .condition_expression("failures = :zero AND known_until > :now")
-            .expression_attribute_values(":zero", AttributeValue::N("0".to_owned()))
+            .expression_attribute_values(":zero", count(0))
             .expression_attribute_values(":now", number(now));
         write_pair(update, &pair, &guess.id).await
     }
@@ -184,7 +185,7 @@ impl Store {
             .condition_expression("attribute_not_exists(guesses) OR size(guesses) < :limit OR contains(guesses, :id)")
             .expression_attribute_values(":ids", AttributeValue::Ss(vec![guess.id.clone()]))
             .expression_attribute_values(":id", text(&guess.id))
-            .expression_attribute_values(":limit", AttributeValue::N(GUESSES_PER_WINDOW.to_string()))
+            .expression_attribute_values(":limit", count(GUESSES_PER_WINDOW))
             .expression_attribute_values(":expires", number(window.ends()))
             .send()
             .await;
@@ -217,7 +218,7 @@ impl Store {
 /// Sends a conditional write to a pair's row.
 async fn write_pair(update: UpdateItemFluentBuilder, pair: &Pair, id: &str) -> Result<Write, StoreError> {
     let answer = update
-        .expression_attribute_values(":failures", AttributeValue::N(pair.failures.to_string()))
+        .expression_attribute_values(":failures", count(pair.failures))
         .expression_attribute_values(":blocked_until", number(pair.blocked_until))
         .expression_attribute_values(":id", text(id))
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)

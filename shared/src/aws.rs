@@ -40,10 +40,10 @@ pub fn sdk_config<F: Fn(&str) -> Option<String>>(settings: &Settings<F>) -> Resu
         .operation_attempt_timeout(Duration::from_secs(1))
         .operation_timeout(CALL_TIMEOUT)
         .build();
-    // Eight attempts: with every other one throttled, 4 calls of 1,000 fail. Between them lie 0 to 1.6
-    // seconds, drawn at random by the SDK.
+    // Twelve attempts: with every other one throttled, 1 call of 4,000 fails, and 1 sign-in of a thousand. Between them
+    // lie 0 to 3 seconds, drawn at random by the SDK.
     let retries = RetryConfig::standard()
-        .with_max_attempts(8)
+        .with_max_attempts(12)
         .with_initial_backoff(Duration::from_millis(25))
         .with_max_backoff(Duration::from_millis(400));
     let mut config = SdkConfig::builder()

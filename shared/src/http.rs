@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::{
     cookie,
+    log::{Entry, Log},
     origin::{Origins, Provenance},
     session::ClientHints,
 };
@@ -211,22 +212,22 @@ impl Cors {
     }
 }
 
-/// Runs a function behind API Gateway: each request goes to `handler`, each answer gets the headers that let pages of
-/// `origins` read it. Returns only where the Lambda runtime ends.
+/// Runs a function behind API Gateway: each request goes to `handler`, what it came to goes to the log, and each answer
+/// gets the headers that let pages of `origins` read it. Returns only where the Lambda runtime ends.
 ///
 /// # Errors
 /// The Lambda runtime's.
-pub async fn run<H, F>(origins: Origins, handler: H) -> Result<(), lambda_http::Error>
+pub async fn run<H, F>(log: Log, origins: Origins, handler: H) -> Result<(), lambda_http::Error>
 where
     H: Fn(Request) -> F,
-    F: Future<Output = Response<Body>> + Send,
+    F: Future<Output = (Response<Body>, Entry)> + Send,
 {
-    let (cors, handler) = (&Cors(origins), &handler);
+    let (log, cors, handler) = (&log, &Cors(origins), &handler);
     let mut adapter = Adapter::from(service_fn(move |request: Request| {
-        let origin = request.headers().get(header::ORIGIN).cloned();
+        let (request_id, origin) = (request_id(&request).to_owned(), request.headers().get(header::ORIGIN).cloned());
         let answer = handler(request);
         async move {
-            let mut response = answer.await;
+            let mut response = log.call(&request_id, answer).await;
             cors.allow(origin.as_ref(), response.headers_mut());
             Ok::<_, Infallible>(response)
         }

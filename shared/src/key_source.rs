@@ -190,7 +190,12 @@ impl ReadKeys for VerifyingRing {
                 for row in rows.iter().filter(|row| row.verifies(now)) {
                     // One damaged row must not take the other keys away.
                     if let Some(Err(cause)) = row.jwk.as_deref().map(|jwk| keys.insert(jwk, row.expires)) {
-                        error!(key = row.id, cause = causes(&cause), "a published key can't be used");
+                        error!(
+                            security_event = "key_unusable",
+                            key = row.id,
+                            cause = causes(&cause),
+                            "a published key can't be used"
+                        );
                     }
                 }
                 if let Some(secrets) = secrets {
@@ -278,7 +283,11 @@ impl<R: ReadKeys> KeySource<R> {
         match self.read().await {
             Ok(keys) => Some(keys),
             Err(error) => {
-                warn!(cause = causes(&error), "the keys could not be read anew, and the old ones stay in use");
+                warn!(
+                    security_event = "keys_not_refreshed",
+                    cause = causes(&error),
+                    "the keys could not be read anew, and the old ones stay in use"
+                );
                 None
             }
         }

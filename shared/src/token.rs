@@ -148,35 +148,48 @@ pub struct Verified {
 
 /// Why a token is refused: for the log, never for the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say it")]
 pub enum Refusal {
-    #[error("longer than 4096 bytes")]
+    /// Longer than 4096 bytes.
+    #[error("too_long")]
     TooLong,
-    #[error("not three parts of base64url")]
+    /// Not three parts of base64url.
+    #[error("malformed")]
     Form,
-    #[error("the header is no JSON object with single alg, kid and typ of type string")]
+    /// The header is no JSON object with single `alg`, `kid` and `typ` of type string.
+    #[error("header")]
     Header,
-    #[error("typ is not at+jwt")]
+    /// `typ` is not `at+jwt`.
+    #[error("typ")]
     Type,
-    #[error("crit is present")]
+    /// `crit` is present.
+    #[error("crit")]
     Critical,
-    #[error("no key has this kid")]
+    /// No key has this `kid`.
+    #[error("unknown_kid")]
     UnknownKey,
-    #[error("alg is not the key's")]
+    /// `alg` is not the key's.
+    #[error("alg")]
     Algorithm,
-    #[error("the signature does not fit")]
+    /// The signature does not fit.
+    #[error("signature")]
     Signature,
-    #[error("a claim is missing, repeated or of a wrong type")]
+    /// A claim is missing, repeated or of a wrong type.
+    #[error("claims")]
     Claims,
-    #[error("iss is another")]
+    /// `iss` is another.
+    #[error("iss")]
     Issuer,
-    #[error("aud is another")]
+    /// `aud` is another.
+    #[error("aud")]
     Audience,
-    #[error("exp has passed")]
+    /// `exp` has passed.
+    #[error("expired")]
     Expired,
-    #[error("nbf lies ahead")]
+    /// `nbf` lies ahead.
+    #[error("nbf")]
     NotYetValid,
-    #[error("iat lies ahead")]
+    /// `iat` lies ahead.
+    #[error("iat")]
     IssuedLater,
 }
 

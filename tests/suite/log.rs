@@ -1,10 +1,15 @@
 //! What the functions write to their logs.
 
+use std::{pin::Pin, rc::Rc};
+
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::user::Status;
 
-use crate::api::{Api, FORM, JSON, PASSWORD, Setup, hash, leaks};
+use crate::{
+    alarms::lines,
+    api::{Api, FORM, JSON, PASSWORD, Setup, hash, leaks},
+};
 
 /// Every way through the functions that meets a secret, at the most talkative level.
 #[tokio::test]
@@ -91,27 +96,83 @@ fn the_search_for_secrets_finds_them() {
     }
 }
 
+/// A function, the outcome of a call of it, and the call.
+type Call = (&'static str, &'static str, Pin<Box<dyn Future<Output = ()>>>);
+
 #[tokio::test]
-async fn every_line_is_a_json_object() {
-    let api = Api::start().await;
-    let token = api.token().await;
-    api.protected(&format!("Bearer {token}")).await;
-    api.protected("Bearer x").await;
-    api.login(&[("username", "johndoe"), ("password", "wrong password")]).await;
-    let log = api.log();
-    let lines: Vec<Value> = log
-        .lines()
-        // The local stack puts the function's name in front, and has lines of its own.
-        .filter(|line| !line.starts_with("[gateway] "))
-        .map(|line| line.split_once("] ").unwrap().1)
-        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")))
-        .collect();
-    assert!(lines.len() >= 4, "{log}");
-    for line in lines {
-        for field in ["timestamp", "level", "request_id", "outcome"] {
-            assert!(line[field].is_string(), "{field} in {line}");
+async fn every_call_leaves_one_line() {
+    let api = Rc::new(Api::with(Setup { johndoe: (PASSWORD, "users:read users:write"), ..Setup::default() }).await);
+    let answer = api.sign_in().await;
+    let (bearer, refresh) = (format!("Bearer {}", answer.access_token()), answer.refresh_token());
+    let call = |method: Method, path: &'static str, body: String, bearer: &str| -> Pin<Box<dyn Future<Output = ()>>> {
+        let (api, bearer) = (Rc::clone(&api), bearer.to_owned());
+        Box::pin(async move {
+            let headers = [("Authorization", bearer.as_str()), ("Content-Type", JSON)];
+            api.send(method, path, &headers, body).await;
+        })
+    };
+    let get = |path, bearer| call(Method::GET, path, String::new(), bearer);
+    let post = |path, body: Value| call(Method::POST, path, body.to_string(), &bearer);
+    let sign_in = |password| json!({ "username": "johndoe", "password": password });
+    let calls: Vec<Call> = vec![
+        ("login", "signed_in", post("/login", sign_in(PASSWORD))),
+        ("login", "refused", post("/login", sign_in("wrong password"))),
+        ("login", "refused", post("/login", json!({}))),
+        ("login", "refreshed", post("/login", json!({ "grant_type": "refresh_token", "refresh_token": refresh }))),
+        ("login", "nothing_to_revoke", post("/revoke", json!({ "token": "x" }))),
+        ("authorizer", "refused", get("/protected", "Bearer x")),
+        ("protected", "greeted", get("/protected", &bearer)),
+        ("users", "listed", get("/users", &bearer)),
+        ("users", "refused", get("/users/nobody", &bearer)),
+        ("account", "registered", post("/register", json!({ "username": "joe", "password": "a long enough one" }))),
+        ("account", "refused", post("/password", json!({}))),
+        ("discovery", "welcome", get("/", "")),
+        ("discovery", "preflight", call(Method::OPTIONS, "/login", String::new(), "")),
+        ("sessions", "listed", get("/sessions", &bearer)),
+        ("sessions", "logged_out", post("/logout", json!({}))),
+    ];
+    for (function, outcome, call) in calls {
+        let before = lines(&api.log()).len();
+        call.await;
+        // Behind the gateway the authorizer comes first, with a line of its own.
+        let lines: Vec<_> = lines(&api.log()).split_off(before).into_iter().collect();
+        let of_function: Vec<_> = lines.iter().filter(|line| line["function"] == function).collect();
+        let [line] = of_function.as_slice() else { panic!("{function} {outcome}: {lines:?}") };
+        assert_eq!(line["outcome"], outcome, "{function}: {line}");
+        assert_eq!(line["outcome"] == "refused", line["reason"].is_string(), "{line}");
+        assert!(lines.len() <= 2, "{lines:?}");
+        for line in &lines {
+            for field in ["timestamp", "level", "function", "request_id", "outcome"] {
+                assert!(line[field].is_string(), "{field} in {line}");
+            }
+            assert!(line["latency_ms"].as_f64().is_some_and(|latency| latency > 0.0), "{line}");
         }
     }
+}
+
+#[tokio::test]
+async fn what_threatens_an_account_is_a_security_event() {
+    let api = Api::with(Setup { parameters: vec![("RefreshGraceWindow", "0")], ..Setup::default() }).await;
+    let refresh = api.sign_in().await.refresh_token();
+    api.refresh(&refresh).await;
+    api.refresh(&refresh).await;
+    while api.login(&[("username", "jane"), ("password", "wrong password")]).await.status != 429 {}
+    let events = lines(&api.log()).into_iter().filter(|line| !line["security_event"].is_null());
+    let names: Vec<_> = events.map(|line| line["security_event"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(names, ["refresh_token_reused", "guesses_throttled"]);
+}
+
+/// Alarms must not go blind because the log is short.
+#[tokio::test]
+async fn at_the_level_error_only_lines_with_metrics_are_left() {
+    let api = Api::with(Setup { environment: every_function("LOG_LEVEL", "error"), ..Setup::default() }).await;
+    let bearer = format!("Bearer {}", api.token().await);
+    api.protected(&bearer).await;
+    api.protected("Bearer x").await;
+    let lines = lines(&api.log());
+    let outcomes: Vec<_> = lines.iter().map(|line| line["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, ["signed_in", "refused"]);
+    assert!(lines.iter().all(|line| !line["_aws"].is_null()), "{lines:?}");
 }
 
 fn every_function(name: &'static str, value: &str) -> Vec<(&'static str, &'static str, String)> {

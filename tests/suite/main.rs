@@ -5,12 +5,14 @@
 #![expect(unreachable_pub, reason = "a test binary has no other crates to show things to")]
 
 mod admin;
+mod alarms;
 mod api;
 mod authorizer;
 mod cookies;
 mod cors;
 mod discovery;
 mod events;
+mod faults;
 mod keys;
 mod log;
 mod login;

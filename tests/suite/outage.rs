@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::api::{Api, PASSWORD, Setup};
 
 /// Login's timeout in template.yaml.
-const LOGIN_TIMEOUT: Duration = Duration::from_secs(27);
+pub const LOGIN_TIMEOUT: Duration = Duration::from_secs(27);
 
 /// A port of this machine on which nothing listens.
 fn nowhere() -> String {

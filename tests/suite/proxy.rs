@@ -1,18 +1,21 @@
 //! Stands between a function and the store or the secrets: counts what passes, and fails on demand.
 
 use std::{
+    io,
     net::SocketAddr,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use axum::{
     Router,
-    body::Bytes,
+    body::{Body, Bytes},
     extract::State,
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::post,
 };
+use rand::{RngExt, rand_core::UnwrapErr, rngs::SysRng};
 
 /// Where a fault cuts in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +30,19 @@ pub enum Cut {
     BeforeOnce,
 }
 
+/// What happens to a part of the calls, drawn anew for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Refused as one too many.
+    Throttle,
+    /// Passed on, and answered so much later.
+    Delay(Duration),
+    /// Passed on; instead of the answer, the connection ends.
+    LoseAnswer,
+    /// Not passed on: the connection ends.
+    CutConnection,
+}
+
 #[derive(Default)]
 struct Plan {
     /// The operations that have passed, in their order.
@@ -36,6 +52,8 @@ struct Plan {
     writes: usize,
     was_cut: bool,
     dead: bool,
+    /// And to how many of a hundred calls it happens.
+    fault: Option<(Fault, u32)>,
 }
 
 /// A running proxy. Several can share a plan, so that writes count over all of them.
@@ -79,6 +97,11 @@ impl Proxy {
         *self.plan.lock().unwrap() = Plan { cut: Some((write, cut)), ..Plan::default() };
     }
 
+    /// From now on this happens to so many of a hundred calls.
+    pub fn disturb(&self, fault: Fault, percent: u32) {
+        *self.plan.lock().unwrap() = Plan { fault: Some((fault, percent)), ..Plan::default() };
+    }
+
     /// Lets everything pass again, and forgets what has passed.
     pub fn heal(&self) {
         *self.plan.lock().unwrap() = Plan::default();
@@ -104,7 +127,7 @@ impl Drop for Proxy {
 async fn pass(State(line): State<Line>, headers: HeaderMap, body: Bytes) -> Response {
     let target = headers["x-amz-target"].to_str().unwrap().to_owned();
     let operation = target.rsplit('.').next().unwrap().to_owned();
-    let cut = {
+    let (cut, fault) = {
         let mut plan = line.plan.lock().unwrap();
         let write = WRITES.contains(&operation.as_str());
         let cut = plan.cut.filter(|(at, _)| write && plan.writes == *at).map(|(_, cut)| cut);
@@ -113,8 +136,19 @@ async fn pass(State(line): State<Line>, headers: HeaderMap, body: Bytes) -> Resp
         let dead = plan.dead;
         plan.dead |= matches!(cut, Some(Cut::Before | Cut::After));
         plan.was_cut |= cut.is_some();
-        if dead { Some(Cut::Before) } else { cut }
+        let fault =
+            plan.fault.filter(|(_, percent)| UnwrapErr(SysRng).random_range(0..100) < *percent).map(|(fault, _)| fault);
+        (if dead { Some(Cut::Before) } else { cut }, fault)
     };
+    match fault {
+        Some(Fault::Throttle) => {
+            let kind = "ProvisionedThroughputExceededException";
+            let body = format!(r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{kind}","message":"too many"}}"#);
+            return (StatusCode::BAD_REQUEST, body).into_response();
+        }
+        Some(Fault::CutConnection) => return ended(),
+        _ => {}
+    }
     // A client error that the SDK doesn't try again: for the function the call has failed, once and for all.
     let lost = || (StatusCode::FORBIDDEN, r#"{"__type":"AccessDeniedException","message":"cut"}"#).into_response();
     if matches!(cut, Some(Cut::Before | Cut::BeforeOnce)) {
@@ -129,6 +163,11 @@ async fn pass(State(line): State<Line>, headers: HeaderMap, body: Bytes) -> Resp
     let answer = request.send().await.unwrap();
     let (status, content_type) = (answer.status().as_u16(), answer.headers().get("content-type").cloned());
     let body = answer.bytes().await.unwrap();
+    match fault {
+        Some(Fault::LoseAnswer) => return ended(),
+        Some(Fault::Delay(delay)) => tokio::time::sleep(delay).await,
+        _ => {}
+    }
     match cut {
         Some(Cut::After) => return lost(),
         Some(Cut::AfterOnce) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
@@ -139,4 +178,10 @@ async fn pass(State(line): State<Line>, headers: HeaderMap, body: Bytes) -> Resp
         response.headers_mut().insert("content-type", content_type);
     }
     response
+}
+
+/// An answer in the middle of which the connection ends.
+fn ended() -> Response {
+    let broken = futures_util::stream::once(async { Err::<Bytes, _>(io::Error::from(io::ErrorKind::ConnectionReset)) });
+    ([("content-length", "100")], Body::from_stream(broken)).into_response()
 }

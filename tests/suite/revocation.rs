@@ -54,7 +54,7 @@ async fn on_at_zero_seconds_it_is_refused_at_once_however_its_session_ended() {
         api.protected(&bearer(&signed_in)).await.error(401, "invalid_token");
         assert_eq!(api.protected(&bearer(&other)).await.status, 200);
     }
-    assert!(api.log().contains("the session has ended"), "{}", api.log());
+    assert!(api.log().contains("session_over"), "{}", api.log());
 }
 
 #[tokio::test]

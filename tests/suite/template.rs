@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use serde_yaml_ng::Value as Yaml;
 
-use crate::api::{Api, root};
+use crate::api::{Api, Ring, Setup, root};
 
 type Route = (String, String, String);
 
@@ -70,4 +70,109 @@ fn every_route_has_a_preflight() {
         .collect();
     let paths = of_template();
     assert_eq!(preflights, paths.iter().map(|(_, path, _)| path.as_str()).collect());
+}
+
+fn resource(name: &str) -> Yaml {
+    let template: Yaml = serde_yaml_ng::from_str(&read("template.yaml")).unwrap();
+    template["Resources"][name].clone()
+}
+
+/// Every string below a value, with what intrinsic functions are made of.
+fn texts(value: &Yaml) -> Vec<String> {
+    match value {
+        Yaml::String(text) => vec![text.clone()],
+        Yaml::Sequence(items) => items.iter().flat_map(texts).collect(),
+        Yaml::Mapping(members) => members.values().flat_map(texts).collect(),
+        Yaml::Tagged(tagged) => texts(&tagged.value).into_iter().map(|text| format!("{} {text}", tagged.tag)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Environment variables can be read by whoever may look at a function's configuration: they name secrets, and hold none.
+#[test]
+fn no_environment_variable_holds_a_secret() {
+    let template: Yaml = serde_yaml_ng::from_str(&read("template.yaml")).unwrap();
+    for (name, parameter) in template["Parameters"].as_mapping().unwrap() {
+        // What is too secret to be shown would be shown all the same, in a function's configuration.
+        assert!(parameter.get("NoEcho").is_none(), "{name:?} is a secret");
+    }
+    let globals = &template["Globals"]["Function"];
+    let functions = template["Resources"].as_mapping().unwrap().values().map(|resource| &resource["Properties"]);
+    let mut variables = 0;
+    for properties in functions.chain([globals]) {
+        for (name, value) in properties["Environment"]["Variables"].as_mapping().into_iter().flatten() {
+            let (name, texts) = (name.as_str().unwrap(), texts(value));
+            for text in &texts {
+                assert!(!text.contains("{{resolve:"), "{name} is {text}");
+                // The secret's name is no secret; its parts are.
+                assert!(!text.contains("SigningSecret.") && !text.contains("!GetAtt"), "{name} is {text}");
+            }
+            match name {
+                "SIGNING_KEYS" => assert!(
+                    texts == ["!Ref SigningSecret"] || texts == ["!If ReadsSecret", "!If !Ref SigningSecret", "!If "],
+                    "{texts:?}"
+                ),
+                "VERIFYING_KEYS" => assert_eq!(texts, [""]),
+                _ => assert!(!name.contains("SECRET") || name.starts_with("AWS_ENDPOINT_URL_"), "{name}"),
+            }
+            variables += 1;
+        }
+    }
+    assert!(variables > 20);
+}
+
+#[tokio::test]
+async fn no_function_is_started_with_a_key_in_its_environment() {
+    let api = Api::with(Setup { ring: Ring::Rotated, ..Setup::default() }).await;
+    api.stack.rotate().await.unwrap();
+    api.token().await;
+    for function in ["login", "authorizer", "protected", "sessions", "account", "users", "discovery", "rotate-keys"] {
+        let environment = api.stack.environment(function).unwrap();
+        for (name, value) in environment {
+            let value = value.to_string_lossy().into_owned();
+            for mark in ["\"kty\"", "\"k\":", "\"d\":", "PRIVATE KEY", "$2b$", "eyJ"] {
+                assert!(!value.contains(mark), "{function} has a key in {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_table_outlives_mistakes() {
+    let table = resource("Table");
+    let properties = &table["Properties"];
+    assert_eq!((&table["DeletionPolicy"], &table["UpdateReplacePolicy"]), (&"Retain".into(), &"Retain".into()));
+    assert_eq!(properties["DeletionProtectionEnabled"], true);
+    assert_eq!(properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"], true);
+    assert_eq!(properties["SSESpecification"]["SSEEnabled"], true);
+}
+
+#[test]
+fn a_flood_of_passwords_can_be_bounded() {
+    let concurrency = &resource("LoginFunction")["Properties"]["ReservedConcurrentExecutions"];
+    assert_eq!(texts(concurrency), ["!If HasLoginConcurrency", "!If !Ref LoginConcurrency", "!If !Ref AWS::NoValue"]);
+    let web_acl = resource("WebAcl");
+    assert_eq!(web_acl["Type"], "AWS::WAFv2::WebACLAssociation");
+    assert_eq!(texts(&web_acl["Properties"]["WebACLArn"]), ["!Ref WebAclArn"]);
+    let methods = &resource("Api")["Properties"]["MethodSettings"][0];
+    assert_eq!(texts(&methods["ThrottlingRateLimit"]), ["!Ref ThrottleRate"]);
+    // Bodies and headers, and so passwords and tokens, stay out of the gateway's log.
+    assert_eq!(methods["DataTraceEnabled"], false);
+}
+
+/// SAM's own alias is what the API calls, and what `CodeDeploy` moves; both alarms are there to take a bad version back.
+#[test]
+fn a_bad_version_is_taken_back_by_its_alarms() {
+    let template: Yaml = serde_yaml_ng::from_str(&read("template.yaml")).unwrap();
+    let function = &template["Globals"]["Function"];
+    assert_eq!(function["AutoPublishAlias"], "live");
+    // Without it a new value of a parameter would wait for new code.
+    assert_eq!(function["AutoPublishAliasAllProperties"], true);
+    let preference = &function["DeploymentPreference"];
+    assert_eq!(texts(&preference["Enabled"]), ["!Ref CanaryDeployment"]);
+    assert_eq!(texts(&preference["Alarms"]), ["!Ref ServerErrorsAlarm", "!Ref OutagesAlarm"]);
+    let authorizers = &template["Resources"]["Api"]["Properties"]["Auth"]["Authorizers"];
+    for authorizer in authorizers.as_mapping().unwrap().values() {
+        assert_eq!(texts(&authorizer["FunctionArn"]), ["!Ref AuthorizerFunction.Alias"]);
+    }
 }

@@ -126,7 +126,7 @@ async fn a_right_password_waits_like_any_other_and_another_address_does_not() {
     assert_eq!(sign_in(&api, "198.51.100.8", "johndoe", PASSWORD).await.status, 200);
     // Nor does another account.
     assert_eq!(guess(&api, USUAL, "jane").await.status, 401);
-    assert!(api.log().contains(r#""outcome":"throttled","limit":"address""#), "{}", api.log());
+    assert!(api.log().contains(r#""reason":"throttled","limit":"address""#), "{}", api.log());
 }
 
 #[tokio::test]
@@ -200,7 +200,7 @@ async fn a_thousand_addresses_get_at_most_100_guesses_while_the_owner_signs_in()
     assert!(sign_ins >= 99, "{sign_ins} sign-ins");
     // Only guesses that were taken leave a row for their address.
     assert!(u64::try_from(api.attempts().await.len()).unwrap() <= guesses + 3);
-    assert!(api.log().contains(r#""outcome":"throttled","limit":"account""#), "{}", api.log());
+    assert!(api.log().contains(r#""reason":"throttled","limit":"account""#), "{}", api.log());
 }
 
 #[tokio::test]

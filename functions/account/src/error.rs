@@ -3,8 +3,13 @@
 use std::time::Duration;
 
 use lambda_http::http::StatusCode;
-use shared::{BoxError, http::ErrorResponse, identity::Unauthenticated, log::causes, throttle::Throttled};
-use tracing::{error, info};
+use shared::{
+    BoxError,
+    http::ErrorResponse,
+    identity::Unauthenticated,
+    log::{Entry, Metric},
+    throttle::Throttled,
+};
 
 /// Why a request isn't answered as asked.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +43,23 @@ pub(crate) enum Refusal {
     Unavailable(#[source] BoxError),
 }
 
+impl Refusal {
+    /// What the log says of it.
+    pub(crate) fn entry(&self) -> Entry {
+        let throttled = |limit: &str| Entry::refused(self).with("limit", limit).counting(Metric::Throttles);
+        match self {
+            Self::Unavailable(cause) => Entry::unavailable(cause.as_ref()),
+            // The password is changed, whatever became of the sessions.
+            Self::SessionsLeft(cause) => Entry::failed("sessions_left", cause.as_ref()).counting(Metric::Outages),
+            Self::Throttled(guesses) => {
+                throttled(&guesses.limit.to_string()).with("security_event", "guesses_throttled")
+            }
+            Self::TooManyRegistrations(_) => throttled("registrations"),
+            _ => Entry::refused(self),
+        }
+    }
+}
+
 impl From<ErrorResponse> for Refusal {
     fn from(response: ErrorResponse) -> Self {
         Self::Malformed(response)
@@ -68,14 +90,4 @@ impl From<Refusal> for ErrorResponse {
 
 pub(crate) fn unavailable(cause: impl Into<BoxError>) -> Refusal {
     Refusal::Unavailable(cause.into())
-}
-
-pub(crate) fn log_refusal(request_id: &str, refusal: &Refusal) {
-    match refusal {
-        Refusal::Unavailable(cause) | Refusal::SessionsLeft(cause) => {
-            error!(request_id, outcome = %refusal, cause = causes(cause.as_ref()));
-        }
-        Refusal::Throttled(throttled) => info!(request_id, outcome = %refusal, limit = %throttled.limit),
-        refusal => info!(request_id, outcome = %refusal),
-    }
 }

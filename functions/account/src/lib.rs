@@ -11,7 +11,7 @@ use serde_json::json;
 use shared::{
     Identity,
     http::{self, ErrorResponse},
-    log::causes,
+    log::{Entry, causes},
     password::{Cost, Password, PasswordHash},
     scope::Scopes,
     store::{PasswordUpdate, Store, StoreError},
@@ -20,10 +20,10 @@ use shared::{
     user::{Status, User},
     username::Username,
 };
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use crate::{
-    error::{Refusal, log_refusal, unavailable},
+    error::{Refusal, unavailable},
     request::{NewAccount, PasswordChange},
 };
 
@@ -75,7 +75,7 @@ impl FromStr for Registration {
 
 impl<R: CryptoRng + Clone + Send + 'static> Account<R> {
     /// Answers one request.
-    pub async fn handle(&self, request: Request) -> Response<Body> {
+    pub async fn handle(&self, request: Request) -> (Response<Body>, Entry) {
         // By its end: a custom domain may put something of its own in front of the path.
         let path = request.raw_http_path().trim_end_matches('/');
         let outcome = if path.ends_with("/register") {
@@ -86,14 +86,14 @@ impl<R: CryptoRng + Clone + Send + 'static> Account<R> {
             Err(Refusal::NotFound)
         };
         outcome.unwrap_or_else(|refusal| {
-            log_refusal(http::request_id(&request), &refusal);
-            ErrorResponse::from(refusal).into()
+            let entry = refusal.entry();
+            (ErrorResponse::from(refusal).into(), entry)
         })
     }
 
     /// Makes an account. The password is hashed before anybody looks whether the name is free, so that both answers
     /// take the same work.
-    async fn register(&self, request: &Request) -> Result<Response<Body>, Refusal> {
+    async fn register(&self, request: &Request) -> Result<(Response<Body>, Entry), Refusal> {
         if self.registration == Registration::Off {
             return Err(Refusal::NotFound);
         }
@@ -105,8 +105,8 @@ impl<R: CryptoRng + Clone + Send + 'static> Account<R> {
         }
         let user = User::new(username, self.hash(password).await?, self.scopes.clone(), (self.clock)());
         self.add(&user).await?;
-        info!(request_id = http::request_id(request), outcome = "registered", user = %user.username);
-        Ok(http::json(StatusCode::CREATED, &json!({ "username": user.username.as_str() })))
+        let response = http::json(StatusCode::CREATED, &json!({ "username": user.username.as_str() }));
+        Ok((response, Entry::new("registered").with("user", &user.username)))
     }
 
     /// Adds the account, unless another one has the name. It may be there already, added by an attempt whose answer was
@@ -121,7 +121,7 @@ impl<R: CryptoRng + Clone + Send + 'static> Account<R> {
     }
 
     /// Gives the caller's account another password, and ends its other sessions.
-    async fn change_password(&self, request: &Request) -> Result<Response<Body>, Refusal> {
+    async fn change_password(&self, request: &Request) -> Result<(Response<Body>, Entry), Refusal> {
         let caller = Identity::of(request)?;
         let PasswordChange { current, new } = PasswordChange::of(request, &caller.username)?;
         let user = self.authenticate(&caller.username, current, request).await?;
@@ -132,11 +132,9 @@ impl<R: CryptoRng + Clone + Send + 'static> Account<R> {
             PasswordUpdate::UserChanged => return Err(Refusal::WrongPassword),
             PasswordUpdate::SessionOver => return Err(Refusal::SessionOver),
         }
-        let request_id = http::request_id(request);
-        info!(request_id, outcome = "password_changed", user = %user.username, session = %caller.session);
         let ended = self.store.remove_sessions(&user.username, Some(&caller.session), now).await;
         let ended = ended.map_err(|error| Refusal::SessionsLeft(error.into()))?;
-        Ok(http::json(StatusCode::OK, &json!({ "ended": ended })))
+        Ok((http::json(StatusCode::OK, &json!({ "ended": ended })), Entry::new("password_changed").by(&caller)))
     }
 
     /// Verifies the caller's password, as a sign-in does: the guess is counted first, and every refusal takes the work

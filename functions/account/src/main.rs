@@ -5,14 +5,15 @@ use std::{num::NonZeroU64, time::SystemTime};
 use account::{Account, Registration};
 use rand::{rand_core::UnwrapErr, rngs::SysRng};
 use shared::{
-    BoxError, aws, http, log, password::PasswordHash, scope::Scopes, settings::Settings, store::Store, time::Timestamp,
+    BoxError, aws, http, log::Log, password::PasswordHash, scope::Scopes, settings::Settings, store::Store,
+    time::Timestamp,
 };
 
 #[tokio::main(flavor = "current_thread")]
 #[expect(clippy::disallowed_methods, reason = "main passes the environment and the clock in")]
 async fn main() -> Result<(), BoxError> {
     let settings = Settings(|name: &str| std::env::var(name).ok());
-    log::start(settings.required("LOG_LEVEL")?, env!("CARGO_CRATE_NAME"));
+    let log = Log::start(&settings, env!("CARGO_CRATE_NAME"))?;
     let sdk = aws::sdk_config(&settings)?;
     let (cost, mut rng) = (settings.required("BCRYPT_COST")?, UnwrapErr(SysRng));
     let account = Account {
@@ -25,5 +26,5 @@ async fn main() -> Result<(), BoxError> {
         clock: || Timestamp::from(SystemTime::now()),
         rng,
     };
-    http::run(settings.optional("CORS_ORIGINS")?.unwrap_or_default(), |request| account.handle(request)).await
+    http::run(log, settings.optional("CORS_ORIGINS")?.unwrap_or_default(), |request| account.handle(request)).await
 }

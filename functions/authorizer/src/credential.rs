@@ -7,13 +7,17 @@ use crate::event::{Event, Header};
 /// The request has no single credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CredentialError {
-    #[error("no Authorization header and no cookie")]
+    /// No `Authorization` header and no cookie.
+    #[error("no_credential")]
     Missing,
-    #[error("more than one credential")]
+    /// More than one.
+    #[error("several_credentials")]
     Several,
-    #[error("the Authorization header is no single bearer token")]
+    /// The `Authorization` header is no single bearer token.
+    #[error("not_bearer")]
     NotBearer,
-    #[error("the cookie is no token")]
+    /// The cookie is no token.
+    #[error("not_a_token")]
     NotToken,
 }
 

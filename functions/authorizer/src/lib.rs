@@ -26,13 +26,12 @@ use shared::{
     issuer::Issuer,
     key::VerifyingKeys,
     key_source::{KeySource, KeysUnavailable, VerifyingRing},
-    log::causes,
+    log::{Entry, Log},
     origin::Origins,
     store::StoreError,
     time::Clock,
     token::{self, Refusal, Verified},
 };
-use tracing::{error, info};
 
 use crate::{
     credential::{Credential, CredentialError},
@@ -59,18 +58,22 @@ pub struct Authorizer {
     pub revocation: Option<LiveRevocation>,
     /// The time.
     pub clock: Clock,
+    /// What it found goes here.
+    pub log: Log,
 }
 
-/// Why a request isn't let through although its event is sound.
+/// Why a request isn't let through although its event is sound: for the log only.
 #[derive(Debug, thiserror::Error)]
 enum Denial {
     #[error(transparent)]
     Credential(#[from] CredentialError),
     #[error(transparent)]
     Token(#[from] Refusal),
-    #[error("a page of another origin may have made the browser send the cookie")]
+    /// A page of another origin may have made the browser send the cookie.
+    #[error("cross_origin")]
     CrossOrigin,
-    #[error("the session has ended")]
+    /// The session has ended.
+    #[error("session_over")]
     Ended,
 }
 
@@ -114,37 +117,41 @@ impl Authorizer {
     /// # Errors
     /// [`AuthorizerError`]; its cause goes to the log only.
     pub async fn handle(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Answer, AuthorizerError> {
-        let request_id = event.context.request_id.as_str();
-        let unavailable = |outage: Outage| {
-            error!(request_id, outcome = "unavailable", cause = causes(&outage));
-            AuthorizerError::Unavailable
-        };
-        let event: Event = serde_json::from_str(event.payload.get())
-            .map_err(|error| unavailable(Outage::Event { line: error.line(), column: error.column() }))?;
-        let target = event.target().ok_or(Outage::MethodArn).map_err(unavailable)?;
-        match self.authorize(&event).await.map_err(unavailable)? {
+        self.log.call(&event.context.request_id, self.answer(event.payload.get())).await
+    }
+
+    async fn answer(&self, event: &str) -> (Result<Answer, AuthorizerError>, Entry) {
+        self.decide(event)
+            .await
+            .unwrap_or_else(|outage| (Err(AuthorizerError::Unavailable), Entry::unavailable(&outage)))
+    }
+
+    async fn decide(&self, event: &str) -> Result<(Result<Answer, AuthorizerError>, Entry), Outage> {
+        let event: Event = serde_json::from_str(event)
+            .map_err(|error| Outage::Event { line: error.line(), column: error.column() })?;
+        let target = event.target().ok_or(Outage::MethodArn)?;
+        Ok(match self.authorize(&event).await? {
             Ok(verified) => {
-                let (outcome, answer) = self.answer(&event, target, &verified);
-                info!(request_id, outcome, user = %verified.subject, session = %verified.session);
-                Ok(answer)
+                let (answer, entry) = self.reach(&event, target, &verified);
+                (Ok(answer), entry.with("user", &verified.subject).with("session", &verified.session))
             }
             Err(denial) => {
-                info!(request_id, outcome = "refused", reason = %denial);
-                match event.payload() {
+                let answer = match event.payload() {
                     Payload::Rest => Err(AuthorizerError::Unauthorized),
                     Payload::Http => Ok(Answer::refuse()),
-                }
+                };
+                (answer, Entry::refused(&denial))
             }
-        }
+        })
     }
 
     /// How far a valid token reaches.
-    fn answer(&self, event: &Event, target: Target, verified: &Verified) -> (&'static str, Answer) {
+    fn reach(&self, event: &Event, target: Target, verified: &Verified) -> (Answer, Entry) {
         let out_of_reach = self.routes.out_of_reach(&verified.scopes);
         if out_of_reach.iter().any(|route| route.may_serve(event.requested())) {
-            ("insufficient_scope", Answer::forbid(target, verified))
+            (Answer::forbid(target, verified), Entry::refused("insufficient_scope"))
         } else {
-            ("allowed", Answer::allow(target, verified, &out_of_reach))
+            (Answer::allow(target, verified, &out_of_reach), Entry::new("allowed"))
         }
     }
 

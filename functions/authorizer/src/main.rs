@@ -7,7 +7,7 @@ use lambda_runtime::service_fn;
 use shared::{
     BoxError, aws,
     key_source::{KeySource, SigningRing, VerifyingRing},
-    log::{self, causes},
+    log::{Log, causes},
     settings::Settings,
     store::Store,
     time::Timestamp,
@@ -18,7 +18,7 @@ use tracing::warn;
 #[expect(clippy::disallowed_methods, reason = "main passes the environment and the clock in")]
 async fn main() -> Result<(), BoxError> {
     let settings = Settings(|name: &str| std::env::var(name).ok());
-    log::start(settings.required("LOG_LEVEL")?, env!("CARGO_CRATE_NAME"));
+    let log = Log::start(&settings, env!("CARGO_CRATE_NAME"))?;
     let routes: RouteScopes = settings.required("ROUTE_SCOPES")?;
     let sdk = aws::sdk_config(&settings)?;
     let clock = || Timestamp::from(SystemTime::now());
@@ -48,6 +48,7 @@ async fn main() -> Result<(), BoxError> {
         routes,
         revocation,
         clock,
+        log,
     };
     lambda_runtime::run(service_fn(|event| authorizer.handle(event))).await
 }

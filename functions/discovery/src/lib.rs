@@ -8,15 +8,15 @@ use lambda_http::{
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
 use shared::{
+    BoxError,
     http::{self, Cors, ErrorResponse},
     issuer::Issuer,
     key::Algorithm,
-    key_source::{KeySource, KeysUnavailable, PublishedKeys},
-    log::causes,
+    key_source::{KeySource, PublishedKeys},
+    log::Entry,
     scope::Scopes,
     store::KeyRow,
 };
-use tracing::error;
 
 /// How long others may keep the key set and the metadata. With the 5 minutes that an instance keeps the rows, that
 /// is less than the 10 minutes for which a key is published before it signs.
@@ -36,38 +36,35 @@ pub struct Discovery {
 
 impl Discovery {
     /// Answers one request.
-    pub async fn handle(&self, request: Request) -> Response<Body> {
-        if request.method() == Method::OPTIONS {
-            return Cors::preflight();
-        }
+    pub async fn handle(&self, request: Request) -> (Response<Body>, Entry) {
         // By its end: a custom domain may put something of its own in front of the path.
         let path = request.raw_http_path();
-        let answer = if path.ends_with("/.well-known/jwks.json") {
-            self.key_set().await
+        let (outcome, answer) = if request.method() == Method::OPTIONS {
+            ("preflight", Ok(Cors::preflight()))
+        } else if path.ends_with("/.well-known/jwks.json") {
+            ("key_set", self.key_set().await)
         } else if path.ends_with("/.well-known/oauth-authorization-server") {
-            self.metadata(&request).await
+            ("metadata", self.metadata(&request).await)
         } else {
-            return welcome();
+            ("welcome", Ok(welcome()))
         };
-        answer.unwrap_or_else(|cause| {
-            error!(request_id = http::request_id(&request), outcome = "unavailable", cause = causes(&cause));
-            ErrorResponse::unavailable().into()
-        })
+        match answer {
+            Ok(response) => (response, Entry::new(outcome)),
+            Err(cause) => (ErrorResponse::unavailable().into(), Entry::unavailable(cause.as_ref())),
+        }
     }
 
     /// The public halves of all keys that verify now, the newest first. With HS256 there is none.
-    async fn key_set(&self) -> Result<Response<Body>, KeysUnavailable> {
+    async fn key_set(&self) -> Result<Response<Body>, BoxError> {
         let rows = self.keys.keys().await?;
         let keys: Vec<&RawValue> = rows.iter().filter_map(public_half).collect();
         Ok(public(&json!({ "keys": keys })))
     }
 
-    async fn metadata(&self, request: &Request) -> Result<Response<Body>, KeysUnavailable> {
+    async fn metadata(&self, request: &Request) -> Result<Response<Body>, BoxError> {
         let (domain, stage) = http::domain_and_stage(request);
-        let Some(issuer) = self.issuer.for_request(domain, stage) else {
-            error!(request_id = http::request_id(request), "ISSUER is not set, and the request doesn't say its domain");
-            return Ok(ErrorResponse::unavailable().into());
-        };
+        let issuer = self.issuer.for_request(domain, stage);
+        let issuer = issuer.ok_or("ISSUER is not set, and the request doesn't say its domain")?;
         let rows = self.keys.keys().await?;
         let mut algorithms = vec![self.algorithm];
         for algorithm in rows.iter().filter_map(KeyRow::algorithm) {

@@ -6,7 +6,7 @@ use discovery::Discovery;
 use shared::{
     BoxError, aws, http,
     key_source::{KeySource, PublishedKeys},
-    log,
+    log::Log,
     settings::Settings,
     store::Store,
     time::Timestamp,
@@ -16,7 +16,7 @@ use shared::{
 #[expect(clippy::disallowed_methods, reason = "main passes the environment and the clock in")]
 async fn main() -> Result<(), BoxError> {
     let settings = Settings(|name: &str| std::env::var(name).ok());
-    log::start(settings.required("LOG_LEVEL")?, env!("CARGO_CRATE_NAME"));
+    let log = Log::start(&settings, env!("CARGO_CRATE_NAME"))?;
     let sdk = aws::sdk_config(&settings)?;
     let rows = PublishedKeys(Store::new(&sdk, settings.required::<String>("TABLE_NAME")?));
     let clock = || Timestamp::from(SystemTime::now());
@@ -26,5 +26,5 @@ async fn main() -> Result<(), BoxError> {
         algorithm: settings.required("SIGNING_ALGORITHM")?,
         scopes: settings.optional("SCOPES")?.unwrap_or_default(),
     };
-    http::run(settings.optional("CORS_ORIGINS")?.unwrap_or_default(), |request| discovery.handle(request)).await
+    http::run(log, settings.optional("CORS_ORIGINS")?.unwrap_or_default(), |request| discovery.handle(request)).await
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use shared::{
     cookie::{self, SetCookie},
     http::{self, ErrorResponse},
+    log::{Entry, Metric},
     refresh_token::RefreshToken,
     scope::Scopes,
     session::Session,
@@ -27,6 +28,8 @@ pub(crate) struct Granted {
     pub(crate) refresh: RefreshToken,
     /// When the tokens were made: what they last is counted from here.
     pub(crate) issued: Timestamp,
+    /// When the key was made that has signed the access token, where it says so.
+    pub(crate) key_made: Option<Timestamp>,
     /// Whether the tokens go into cookies, where no script can read them, and none into the body.
     pub(crate) in_cookies: bool,
 }
@@ -45,6 +48,15 @@ struct TokenResponse<'a> {
 }
 
 impl Granted {
+    /// What the log says of it.
+    pub(crate) fn entry(&self, outcome: &'static str) -> Entry {
+        let entry = Entry::new(outcome)
+            .with("user", &self.username)
+            .with("session", &self.session.id)
+            .with("scope", &self.scopes);
+        self.key_made.iter().fold(entry, |entry, made| entry.counting(Metric::KeyAge(made.until(self.issued))))
+    }
+
     /// # Errors
     /// Cookies would be larger than browsers keep.
     pub(crate) fn response(&self) -> Result<Response<Body>, LoginError> {

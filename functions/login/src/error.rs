@@ -1,7 +1,13 @@
 //! Why there is no token, and what the client is told of it.
 
 use lambda_http::http::StatusCode;
-use shared::{BoxError, http::ErrorResponse, throttle::Throttled, username::Username};
+use shared::{
+    BoxError,
+    http::ErrorResponse,
+    log::{Entry, Metric},
+    throttle::Throttled,
+    username::Username,
+};
 
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +80,31 @@ pub enum NotRefreshed {
     /// It was used before, and its session ends now.
     #[error("reused")]
     Reused,
+}
+
+impl LoginError {
+    /// What the log says of it.
+    pub(crate) fn entry(&self) -> Entry {
+        match self {
+            Self::Malformed(_) => Entry::refused("malformed"),
+            Self::Rejected(rejection) => {
+                let entry = Entry::refused(rejection);
+                rejection.user().iter().fold(entry, |entry, user| entry.with("user", *user))
+            }
+            // No name: nobody has looked whether it is one, or a password in the wrong field.
+            Self::Throttled(throttled) => Entry::refused("throttled")
+                .with("limit", &throttled.limit)
+                .with("security_event", "guesses_throttled")
+                .counting(Metric::Throttles),
+            Self::NotRefreshed(reason @ NotRefreshed::Reused) => {
+                Entry::refused(reason).counting(Metric::RefreshTokenReuse)
+            }
+            Self::NotRefreshed(reason) => Entry::refused(reason),
+            Self::CrossOrigin => Entry::refused("cross_origin"),
+            Self::InvalidScope => Entry::refused("invalid_scope"),
+            Self::Unavailable(cause) => Entry::unavailable(cause.as_ref()),
+        }
+    }
 }
 
 impl From<ErrorResponse> for LoginError {

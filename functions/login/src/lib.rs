@@ -22,7 +22,7 @@ use shared::{
     issuer::Issuer,
     key::{SigningKey, SigningKeys},
     key_source::{KeySource, KeysUnavailable, SigningRing},
-    log::causes,
+    log::{Entry, Metric},
     origin::Origins,
     password::{Cost, PasswordHash},
     session::{Policy, Session},
@@ -30,7 +30,6 @@ use shared::{
     time::{Clock, Timestamp},
     token::{self, AccessToken, Grant, Lifetime},
 };
-use tracing::{error, info};
 
 pub use crate::error::{LoginError, NotRefreshed, Rejection};
 use crate::{error::unavailable, request::TokenRequest};
@@ -63,33 +62,24 @@ pub struct Login<R> {
 
 impl<R: CryptoRng + Clone + Send + 'static> Login<R> {
     /// Answers one request.
-    pub async fn handle(&self, request: Request) -> Response<Body> {
+    pub async fn handle(&self, request: Request) -> (Response<Body>, Entry) {
         // By its end: a custom domain may put something of its own in front of the path.
-        let outcome = if request.raw_http_path().ends_with("/revoke") {
-            self.revoke(&request).await.map(|()| http::json(StatusCode::OK, &json!({})))
+        if request.raw_http_path().ends_with("/revoke") {
+            answer(self.revoke(&request).await.map(|entry| (http::json(StatusCode::OK, &json!({})), entry)))
         } else {
             self.grant(&request).await
-        };
-        outcome.unwrap_or_else(|refused| {
-            log_refusal(http::request_id(&request), &refused);
-            ErrorResponse::from(refused).into()
-        })
+        }
     }
 
-    async fn grant(&self, request: &Request) -> Result<Response<Body>, LoginError> {
-        let (outcome, granted) = match TokenRequest::of(request)? {
-            TokenRequest::Password(asked) => ("signed_in", self.sign_in(&asked, request).await?),
-            TokenRequest::Refresh(asked) => ("refreshed", self.refresh(&asked, request).await?),
+    async fn grant(&self, request: &Request) -> (Response<Body>, Entry) {
+        let (outcome, metric, granted) = match TokenRequest::of(request) {
+            Ok(TokenRequest::Password(asked)) => ("signed_in", Metric::SignIns, self.sign_in(&asked, request).await),
+            Ok(TokenRequest::Refresh(asked)) => ("refreshed", Metric::Refreshes, self.refresh(&asked, request).await),
+            Err(malformed) => return answer(Err(malformed.into())),
         };
-        let response = granted.response()?;
-        info!(
-            request_id = http::request_id(request),
-            outcome,
-            user = %granted.username,
-            session = %granted.session.id,
-            scope = %granted.scopes,
-        );
-        Ok(response)
+        let granted = granted.and_then(|granted| Ok((granted.response()?, granted.entry(outcome))));
+        let (response, entry) = answer(granted);
+        (response, entry.counting(metric))
     }
 
     fn issuer(&self, request: &Request) -> Result<Cow<'_, str>, LoginError> {
@@ -140,19 +130,9 @@ fn signing(ring: &SigningKeys, now: Timestamp) -> Result<&SigningKey, LoginError
     ring.signing(now).ok_or(KeysUnavailable::None).map_err(unavailable)
 }
 
-fn log_refusal(request_id: &str, refused: &LoginError) {
-    match refused {
-        LoginError::Unavailable(cause) => {
-            error!(request_id, outcome = "unavailable", cause = causes(cause.as_ref()));
-        }
-        LoginError::Rejected(rejection) => {
-            info!(request_id, outcome = "rejected", reason = %rejection, user = rejection.user());
-        }
-        // No name: nobody has looked whether it is one, or a password in the wrong field.
-        LoginError::Throttled(throttled) => info!(request_id, outcome = "throttled", limit = %throttled.limit),
-        LoginError::NotRefreshed(reason) => info!(request_id, outcome = "not_refreshed", reason = %reason),
-        LoginError::CrossOrigin => info!(request_id, outcome = "cross_origin"),
-        LoginError::Malformed(_) => info!(request_id, outcome = "malformed"),
-        LoginError::InvalidScope => info!(request_id, outcome = "invalid_scope"),
-    }
+fn answer(outcome: Result<(Response<Body>, Entry), LoginError>) -> (Response<Body>, Entry) {
+    outcome.unwrap_or_else(|refused| {
+        let entry = refused.entry();
+        (ErrorResponse::from(refused).into(), entry)
+    })
 }

@@ -7,7 +7,7 @@ use rand::{rand_core::UnwrapErr, rngs::SysRng};
 use shared::{
     BoxError, aws, http,
     key_source::{KeyRefresh, KeySource, SigningRing},
-    log::{self, causes},
+    log::{Log, causes},
     origin::Origins,
     password::PasswordHash,
     session::{self, GraceWindow, IdleTimeout, Policy},
@@ -21,7 +21,7 @@ use tracing::warn;
 #[expect(clippy::disallowed_methods, reason = "main passes the environment and the clock in")]
 async fn main() -> Result<(), BoxError> {
     let settings = Settings(|name: &str| std::env::var(name).ok());
-    log::start(settings.required("LOG_LEVEL")?, env!("CARGO_CRATE_NAME"));
+    let log = Log::start(&settings, env!("CARGO_CRATE_NAME"))?;
     let sdk = aws::sdk_config(&settings)?;
     let clock = || Timestamp::from(SystemTime::now());
     let signing_ring = SigningRing::new(settings.required("SIGNING_KEYS")?, &sdk);
@@ -50,5 +50,5 @@ async fn main() -> Result<(), BoxError> {
         clock,
         rng,
     };
-    http::run(origins, |request| login.handle(request)).await
+    http::run(log, origins, |request| login.handle(request)).await
 }

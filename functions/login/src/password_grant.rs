@@ -70,6 +70,7 @@ impl<R: CryptoRng + Clone + Send + 'static> Login<R> {
             access,
             refresh,
             issued: now,
+            key_made: key.made(),
             in_cookies: asked.in_cookies,
         };
         if granted.in_cookies {

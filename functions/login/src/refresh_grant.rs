@@ -58,7 +58,8 @@ impl<R: CryptoRng + Clone + Send + 'static> Login<R> {
             session: &session.id,
             lifetime: self.lifetime.into(),
         };
-        let access = self.access_token(&grant, &session, signing(&ring, now)?, now)?;
+        let key = signing(&ring, now)?;
+        let access = self.access_token(&grant, &session, key, now)?;
         let refresh = presented.successor().ok_or_else(|| unavailable("the session's counter is at its end"))?;
         Ok(Granted {
             username: user.username,
@@ -67,6 +68,7 @@ impl<R: CryptoRng + Clone + Send + 'static> Login<R> {
             access,
             refresh,
             issued: now,
+            key_made: key.made(),
             in_cookies: asked.in_cookies,
         })
     }

@@ -4,21 +4,20 @@ use lambda_http::Request;
 use rand::CryptoRng;
 use shared::{
     fields::Fields,
-    http,
     key::{SigningKeys, VerifyingKeys},
+    log::Entry,
     refresh_token,
     session::SessionId,
     token,
     username::Username,
 };
-use tracing::info;
 
 use crate::{Login, LoginError, error::unavailable};
 
 impl<R: CryptoRng + Clone + Send + 'static> Login<R> {
     /// Ends the session of the token, a refresh token or an access token. A token that we don't know needs no
     /// revocation: that is a success too (RFC 7009 section 2.2).
-    pub(crate) async fn revoke(&self, request: &Request) -> Result<(), LoginError> {
+    pub(crate) async fn revoke(&self, request: &Request) -> Result<Entry, LoginError> {
         let mut fields = Fields::of(request)?;
         let token = fields.require("token")?;
         // Its form tells what it is; the hint may be wrong (RFC 7009 section 2.1).
@@ -30,14 +29,9 @@ impl<R: CryptoRng + Clone + Send + 'static> Login<R> {
         {
             found = self.find(&token, &ring, request)?;
         }
-        let request_id = http::request_id(request);
-        if let Some((username, session)) = found {
-            self.store.end_session(&username, &session, (self.clock)()).await.map_err(unavailable)?;
-            info!(request_id, outcome = "revoked", user = %username, %session);
-        } else {
-            info!(request_id, outcome = "nothing_to_revoke");
-        }
-        Ok(())
+        let Some((username, session)) = found else { return Ok(Entry::new("nothing_to_revoke")) };
+        self.store.end_session(&username, &session, (self.clock)()).await.map_err(unavailable)?;
+        Ok(Entry::new("revoked").with("user", &username).with("session", &session))
     }
 
     /// The session of a token that the ring has made.

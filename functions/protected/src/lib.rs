@@ -5,16 +5,17 @@ use serde_json::json;
 use shared::{
     Identity,
     http::{self, ErrorResponse},
+    log::Entry,
 };
 
-/// Answers one request. Without the authorizer's context there is no [`Identity`], and the answer is 401.
-#[must_use]
-pub fn handle(request: &Request) -> Response<Body> {
+/// Answers one request, and says what the log is to say of it. Without the authorizer's context there is no
+/// [`Identity`], and the answer is 401.
+pub fn handle(request: &Request) -> (Response<Body>, Entry) {
     match Identity::of(request) {
         Ok(caller) => {
             let message = format!("Hello {}, you are authenticated!", caller.username);
-            http::json(StatusCode::OK, &json!({ "message": message }))
+            (http::json(StatusCode::OK, &json!({ "message": message })), Entry::new("greeted").by(&caller))
         }
-        Err(unauthenticated) => ErrorResponse::from(unauthenticated).into(),
+        Err(unauthenticated) => (ErrorResponse::from(unauthenticated).into(), Entry::refused("unauthenticated")),
     }
 }

@@ -1,12 +1,12 @@
 //! Wires the protected handler to Lambda.
 
-use shared::{BoxError, http, log, settings::Settings};
+use shared::{BoxError, http, log::Log, settings::Settings};
 
 #[tokio::main(flavor = "current_thread")]
 #[expect(clippy::disallowed_methods, reason = "main passes the environment in")]
 async fn main() -> Result<(), BoxError> {
     let settings = Settings(|name: &str| std::env::var(name).ok());
-    log::start(settings.required("LOG_LEVEL")?, env!("CARGO_CRATE_NAME"));
+    let log = Log::start(&settings, env!("CARGO_CRATE_NAME"))?;
     let cors = settings.optional("CORS_ORIGINS")?.unwrap_or_default();
-    http::run(cors, async |request| protected::handle(&request)).await
+    http::run(log, cors, async |request| protected::handle(&request)).await
 }

@@ -22,7 +22,7 @@ use serde::Deserialize;
 use shared::{
     BoxError,
     key::{Algorithm, Fate, Retention, SigningKey, SigningKeys, VerifyingKeys},
-    log::causes,
+    log::{Entry, Log, causes},
     scope::Scopes,
     session::{self, SessionId},
     store::{KeyRow, Store},
@@ -30,7 +30,6 @@ use shared::{
     token::{self, Grant, Lifetime},
     username::Username,
 };
-use tracing::{error, info};
 
 pub use crate::secret::Secret;
 use crate::secret::Stage;
@@ -109,6 +108,8 @@ pub struct Rotation<R> {
     pub clock: Clock,
     /// Randomness.
     pub rng: R,
+    /// What it did goes here.
+    pub log: Log,
 }
 
 /// A step that failed; its cause is in the log.
@@ -128,17 +129,19 @@ impl<R: CryptoRng + Clone> Rotation<R> {
     /// [`RotationError`] names the step and what went wrong; Secrets Manager tries again later.
     pub async fn handle(&self, event: LambdaEvent<Event>) -> Result<(), RotationError> {
         let (request_id, event) = (event.context.request_id, event.payload);
-        match self.take(&event).await {
-            Ok(outcome) => {
-                info!(request_id, step = ?event.step, version = event.client_request_token, outcome);
-                Ok(())
-            }
+        self.log.call(&request_id, Box::pin(self.answer(&event))).await
+    }
+
+    async fn answer(&self, event: &Event) -> (Result<(), RotationError>, Entry) {
+        let step = format!("{:?}", event.step);
+        let (answer, entry) = match self.take(event).await {
+            Ok(outcome) => (Ok(()), Entry::new(outcome)),
             Err(cause) => {
-                let cause = causes(cause.as_ref());
-                error!(request_id, step = ?event.step, version = event.client_request_token, outcome = "failed", cause);
-                Err(RotationError(format!("{:?} failed: {cause}", event.step)))
+                let error = RotationError(format!("{step} failed: {}", causes(cause.as_ref())));
+                (Err(error), Entry::failed("failed", cause.as_ref()).with("security_event", "key_rotation_failed"))
             }
-        }
+        };
+        (answer, entry.with("step", &step).with("version", &event.client_request_token))
     }
 
     async fn take(&self, event: &Event) -> Result<&'static str, BoxError> {

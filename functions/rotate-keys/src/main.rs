@@ -5,13 +5,13 @@ use std::time::SystemTime;
 use lambda_runtime::service_fn;
 use rand::{rand_core::UnwrapErr, rngs::SysRng};
 use rotate_keys::{Rotation, Secret};
-use shared::{BoxError, aws, log, settings::Settings, store::Store, time::Timestamp};
+use shared::{BoxError, aws, log::Log, settings::Settings, store::Store, time::Timestamp};
 
 #[tokio::main(flavor = "current_thread")]
 #[expect(clippy::disallowed_methods, reason = "main passes the environment and the clock in")]
 async fn main() -> Result<(), BoxError> {
     let settings = Settings(|name: &str| std::env::var(name).ok());
-    log::start(settings.required("LOG_LEVEL")?, env!("CARGO_CRATE_NAME"));
+    let log = Log::start(&settings, env!("CARGO_CRATE_NAME"))?;
     let sdk = aws::sdk_config(&settings)?;
     let rotation = Rotation {
         secret: Secret::new(&sdk),
@@ -22,6 +22,7 @@ async fn main() -> Result<(), BoxError> {
         publish_ahead: settings.optional("KEY_PUBLISH_AHEAD")?.unwrap_or_default(),
         clock: || Timestamp::from(SystemTime::now()),
         rng: UnwrapErr(SysRng),
+        log,
     };
     lambda_runtime::run(service_fn(|event| rotation.handle(event))).await
 }

@@ -13,12 +13,11 @@ use shared::{
     fields::Fields,
     http::{self, ErrorResponse},
     identity::Unauthenticated,
-    log::causes,
+    log::Entry,
     session::{Session, SessionId},
     store::{Store, StoreError},
     time::{Clock, Timestamp},
 };
-use tracing::{error, info};
 
 /// The sessions' routes, with all that they need.
 pub struct Sessions {
@@ -39,6 +38,15 @@ enum Refusal {
     NotFound,
     #[error("unavailable")]
     Unavailable(#[from] StoreError),
+}
+
+impl Refusal {
+    fn entry(&self) -> Entry {
+        match self {
+            Self::Unavailable(cause) => Entry::unavailable(cause),
+            Self::Unauthenticated(_) | Self::Malformed(_) | Self::NotFound => Entry::refused(self),
+        }
+    }
 }
 
 impl From<Refusal> for ErrorResponse {
@@ -77,19 +85,12 @@ struct Shown<'a> {
 
 impl Sessions {
     /// Answers one request. Without the authorizer's context there is no [`Identity`], and the answer is 401.
-    pub async fn handle(&self, request: Request) -> Response<Body> {
-        let request_id = http::request_id(&request);
+    pub async fn handle(&self, request: Request) -> (Response<Body>, Entry) {
         match self.answer(&request).await {
-            Ok((outcome, caller, response)) => {
-                info!(request_id, outcome, user = %caller.username, session = %caller.session);
-                response
-            }
+            Ok((outcome, caller, response)) => (response, Entry::new(outcome).by(&caller)),
             Err(refusal) => {
-                match &refusal {
-                    Refusal::Unavailable(cause) => error!(request_id, outcome = "unavailable", cause = causes(cause)),
-                    refusal => info!(request_id, outcome = %refusal),
-                }
-                ErrorResponse::from(refusal).into()
+                let entry = refusal.entry();
+                (ErrorResponse::from(refusal).into(), entry)
             }
         }
     }

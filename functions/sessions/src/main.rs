@@ -3,17 +3,17 @@
 use std::time::SystemTime;
 
 use sessions::Sessions;
-use shared::{BoxError, aws, http, log, settings::Settings, store::Store, time::Timestamp};
+use shared::{BoxError, aws, http, log::Log, settings::Settings, store::Store, time::Timestamp};
 
 #[tokio::main(flavor = "current_thread")]
 #[expect(clippy::disallowed_methods, reason = "main passes the environment and the clock in")]
 async fn main() -> Result<(), BoxError> {
     let settings = Settings(|name: &str| std::env::var(name).ok());
-    log::start(settings.required("LOG_LEVEL")?, env!("CARGO_CRATE_NAME"));
+    let log = Log::start(&settings, env!("CARGO_CRATE_NAME"))?;
     let sdk = aws::sdk_config(&settings)?;
     let sessions = Sessions {
         store: Store::new(&sdk, settings.required::<String>("TABLE_NAME")?),
         clock: || Timestamp::from(SystemTime::now()),
     };
-    http::run(settings.optional("CORS_ORIGINS")?.unwrap_or_default(), |request| sessions.handle(request)).await
+    http::run(log, settings.optional("CORS_ORIGINS")?.unwrap_or_default(), |request| sessions.handle(request)).await
 }

@@ -14,13 +14,13 @@ use shared::{
     Identity,
     http::{self, ErrorResponse},
     identity::{InsufficientScope, Unauthenticated},
-    log::causes,
+    log::{Entry, causes},
     store::{Store, StoreError},
     time::{Clock, Timestamp},
     user::{Status, UserSummary},
     username::Username,
 };
-use tracing::{error, info};
+use tracing::error;
 
 use crate::request::{Asked, Change, Page, Unanswerable, cursor};
 
@@ -57,6 +57,17 @@ impl From<Unanswerable> for Refusal {
         match unanswerable {
             Unanswerable::Malformed(response) => Self::Malformed(response),
             Unanswerable::NotFound => Self::NotFound,
+        }
+    }
+}
+
+impl Refusal {
+    fn entry(&self) -> Entry {
+        match self {
+            Self::Unavailable(cause) => Entry::unavailable(cause),
+            Self::Unauthenticated(_) | Self::InsufficientScope(_) | Self::Malformed(_) | Self::NotFound => {
+                Entry::refused(self)
+            }
         }
     }
 }
@@ -105,20 +116,15 @@ impl<'a> Shown<'a> {
 
 impl Users {
     /// Answers one request. Without the authorizer's context there is no [`Identity`], and the answer is 401.
-    pub async fn handle(&self, request: Request) -> Response<Body> {
-        let request_id = http::request_id(&request);
+    pub async fn handle(&self, request: Request) -> (Response<Body>, Entry) {
         match self.answer(&request).await {
             Ok((caller, Done { outcome, account, response })) => {
-                let account = account.as_ref().map(Username::as_str);
-                info!(request_id, outcome, account, user = %caller.username, session = %caller.session);
-                response
+                let entry = Entry::new(outcome).by(&caller);
+                (response, account.iter().fold(entry, |entry, account| entry.with("account", account)))
             }
             Err(refusal) => {
-                match &refusal {
-                    Refusal::Unavailable(cause) => error!(request_id, outcome = "unavailable", cause = causes(cause)),
-                    refusal => info!(request_id, outcome = %refusal),
-                }
-                ErrorResponse::from(refusal).into()
+                let entry = refusal.entry();
+                (ErrorResponse::from(refusal).into(), entry)
             }
         }
     }

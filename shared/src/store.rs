@@ -15,7 +15,15 @@ mod users;
 use std::{collections::HashMap, fmt::Display};
 
 use aws_config::SdkConfig;
-use aws_sdk_dynamodb::{Client, error::SdkError, types::AttributeValue};
+use aws_sdk_dynamodb::{
+    Client,
+    config::{
+        self,
+        retry::{RetryPartition, TokenBucket},
+    },
+    error::SdkError,
+    types::AttributeValue,
+};
 
 pub use self::{
     attempts::{COUNTING_TIMEOUT, Guess},
@@ -62,7 +70,13 @@ impl Store {
     /// The table of this name. The client connects at the first call.
     #[must_use]
     pub fn new(sdk: &SdkConfig, table: impl Into<String>) -> Self {
-        Self { client: Client::new(sdk), table: table.into() }
+        // The SDK's own quota is for a busy server: 500 tokens, of which a retry takes 5, and none come back with time.
+        // While every other call is throttled, an instance would have used them up after some hundred calls, and then
+        // give up at the first refusal. It works on one request at a time; twenty retries a second are enough for that.
+        let quota = TokenBucket::builder().refill_rate(100.0).build();
+        let retries = RetryPartition::custom("table").token_bucket(quota).build();
+        let configuration = config::Builder::from(sdk).retry_partition(retries).build();
+        Self { client: Client::from_conf(configuration), table: table.into() }
     }
 }
 

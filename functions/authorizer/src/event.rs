@@ -3,9 +3,12 @@
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-input.html> and
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html>
 
-use std::collections::HashMap;
+use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, IgnoredAny, MapAccess, Visitor},
+};
 use shared::{identity, origin::Provenance, token::Verified};
 
 use crate::routes::{Requested, Route};
@@ -28,9 +31,9 @@ pub(crate) struct Event {
     /// The path of the request, as an HTTP API has it.
     raw_path: Option<String>,
     #[serde(default, deserialize_with = "null_is_none")]
-    headers: HashMap<String, String>,
+    headers: Headers<String>,
     #[serde(default, deserialize_with = "null_is_none")]
-    multi_value_headers: HashMap<String, Vec<String>>,
+    multi_value_headers: Headers<Vec<String>>,
     /// The cookies, as payload 2.0 has them.
     #[serde(default, deserialize_with = "null_is_none")]
     cookies: Vec<String>,
@@ -51,6 +54,74 @@ struct RequestContext {
 struct HttpContext {
     /// The method, as an HTTP API has it.
     method: Option<String>,
+}
+
+/// The headers that are looked at, by their names in lower case. The gateway sends some thirty: of the others nothing is
+/// kept, since copying them would take as long as all the rest.
+struct Headers<V>(Vec<(&'static str, V)>);
+
+impl<V> Headers<V> {
+    /// The values of the header of this name, in whatever case it came.
+    fn values(&self, name: &str) -> impl Iterator<Item = &V> {
+        self.0.iter().filter(move |(found, _)| *found == name).map(|(_, value)| value)
+    }
+}
+
+impl<V> Default for Headers<V> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Headers<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<V>(PhantomData<V>);
+
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for Members<V> {
+            type Value = Headers<V>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("headers")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Headers<V>, A::Error> {
+                let mut headers = Headers::default();
+                while let Some(HeaderName(name)) = map.next_key()? {
+                    match name {
+                        Some(name) => headers.0.push((name, map.next_value()?)),
+                        None => drop(map.next_value::<IgnoredAny>()?),
+                    }
+                }
+                Ok(headers)
+            }
+        }
+
+        deserializer.deserialize_map(Members(PhantomData))
+    }
+}
+
+/// The name of a header, where it is one that is looked at.
+struct HeaderName(Option<&'static str>);
+
+impl<'de> Deserialize<'de> for HeaderName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl Visitor<'_> for Text {
+            type Value = HeaderName;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a header's name")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<HeaderName, E> {
+                let looked_at = ["authorization", "cookie", "origin", "sec-fetch-site"];
+                Ok(HeaderName(looked_at.into_iter().find(|name| name.eq_ignore_ascii_case(text))))
+            }
+        }
+
+        deserializer.deserialize_str(Text)
+    }
 }
 
 /// A header that a request should have at most once.
@@ -109,8 +180,8 @@ impl Event {
     ///
     /// A REST API sends each header twice, as its last value and as the list of all.
     pub(crate) fn header(&self, name: &str) -> Header<'_> {
-        let single: Vec<&str> = values(&self.headers, name).map(String::as_str).collect();
-        let multiple: Vec<&str> = values(&self.multi_value_headers, name).flatten().map(String::as_str).collect();
+        let single: Vec<&str> = self.headers.values(name).map(String::as_str).collect();
+        let multiple: Vec<&str> = self.multi_value_headers.values(name).flatten().map(String::as_str).collect();
         match (single.as_slice(), multiple.as_slice()) {
             ([], []) => Header::Absent,
             ([value], []) | ([], [value]) => Header::Single(value),
@@ -121,9 +192,9 @@ impl Event {
 
     /// What the request carries of cookies, each text holding one or more of them.
     pub(crate) fn cookies(&self) -> impl Iterator<Item = &str> {
-        let multiple: Vec<&str> = values(&self.multi_value_headers, "cookie").flatten().map(String::as_str).collect();
+        let multiple: Vec<&str> = self.multi_value_headers.values("cookie").flatten().map(String::as_str).collect();
         // The single form is the last of the others.
-        let single = values(&self.headers, "cookie").map(String::as_str).filter(|_| multiple.is_empty());
+        let single = self.headers.values("cookie").map(String::as_str).filter(|_| multiple.is_empty());
         let single: Vec<&str> = single.collect();
         self.cookies.iter().map(String::as_str).chain(single).chain(multiple)
     }
@@ -159,10 +230,6 @@ impl Event {
     }
 }
 
-fn values<'a, V>(headers: &'a HashMap<String, V>, name: &str) -> impl Iterator<Item = &'a V> {
-    headers.iter().filter(move |(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-}
-
 /// What an answer allows.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Target {
@@ -185,7 +252,7 @@ pub enum Answer {
         /// What it allows.
         policy_document: PolicyDocument,
         /// What the handler gets to know. Never a list or an object: the gateway refuses those.
-        context: HashMap<&'static str, String>,
+        context: BTreeMap<&'static str, String>,
     },
     /// An HTTP API's.
     #[serde(rename_all = "camelCase")]
@@ -193,7 +260,7 @@ pub enum Answer {
         /// Whether the request may pass.
         is_authorized: bool,
         /// What the handler gets to know; an empty object, never `null`, where nothing.
-        context: HashMap<&'static str, String>,
+        context: BTreeMap<&'static str, String>,
     },
 }
 
@@ -246,7 +313,7 @@ impl Answer {
 
     /// Refuses a request that has no valid token, which an HTTP API takes for an answer.
     pub(crate) fn refuse() -> Self {
-        Self::Simple { is_authorized: false, context: HashMap::new() }
+        Self::Simple { is_authorized: false, context: BTreeMap::new() }
     }
 
     fn policy(verified: &Verified, statement: Vec<Statement>) -> Self {
@@ -258,8 +325,8 @@ impl Answer {
     }
 }
 
-fn context(verified: &Verified) -> HashMap<&'static str, String> {
-    HashMap::from([
+fn context(verified: &Verified) -> BTreeMap<&'static str, String> {
+    BTreeMap::from([
         (identity::USERNAME, verified.subject.to_string()),
         (identity::SCOPE, verified.scopes.to_string()),
         (identity::SESSION, verified.session.to_string()),

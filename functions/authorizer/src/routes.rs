@@ -58,6 +58,8 @@ pub(crate) struct Route {
     method: String,
     segments: Vec<Segment>,
     scopes: Scopes,
+    /// See [`Route::pattern`].
+    pattern: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,17 +121,14 @@ impl Route {
         if scopes.is_empty() {
             return Err(Problem::Form);
         }
-        Ok(Self { method: method.to_owned(), segments, scopes })
+        let pattern = pattern(method, &segments);
+        Ok(Self { method: method.to_owned(), segments, scopes, pattern })
     }
 
     /// The route as the end of an ARN: `GET/users/*`. A `*` also stands for several segments, so that a denial may
     /// reach further than the route.
-    pub(crate) fn pattern(&self) -> String {
-        let segment = |segment: &Segment| match segment {
-            Segment::Literal(text) => text.clone(),
-            Segment::Parameter | Segment::Rest => "*".to_owned(),
-        };
-        format!("{}/{}", self.method, self.segments.iter().map(segment).collect::<Vec<_>>().join("/"))
+    pub(crate) fn pattern(&self) -> &str {
+        &self.pattern
     }
 
     /// Whether the request may be one for this route.
@@ -196,6 +195,14 @@ fn segment(text: &str) -> Option<Segment> {
     is_word(text, b"._~:,@-").then(|| Segment::Literal(text.to_owned()))
 }
 
+fn pattern(method: &str, segments: &[Segment]) -> String {
+    let segment = |segment: &Segment| match segment {
+        Segment::Literal(text) => text.clone(),
+        Segment::Parameter | Segment::Rest => "*".to_owned(),
+    };
+    format!("{method}/{}", segments.iter().map(segment).collect::<Vec<_>>().join("/"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,7 +219,7 @@ mod tests {
     }
 
     fn denied(held: &str) -> Vec<String> {
-        routes(USERS).out_of_reach(&scopes(held)).iter().map(|route| route.pattern()).collect()
+        routes(USERS).out_of_reach(&scopes(held)).iter().map(|route| route.pattern().to_owned()).collect()
     }
 
     #[test]
@@ -274,7 +281,7 @@ mod tests {
         let requested = Requested { method: Some(method), route, path };
         let all = routes(USERS);
         let serving = all.0.iter().filter(|named| named.may_serve(requested));
-        serving.map(Route::pattern).collect()
+        serving.map(|route| route.pattern().to_owned()).collect()
     }
 
     #[test]

@@ -176,3 +176,25 @@ fn a_bad_version_is_taken_back_by_its_alarms() {
         assert_eq!(texts(&authorizer["FunctionArn"]), ["!Ref AuthorizerFunction.Alias"]);
     }
 }
+
+/// What a function calls one after the other, at the longest that each takes, ends before Lambda ends it: a caller gets
+/// the function's 503, and never the gateway's 504.
+#[test]
+fn retries_end_before_the_function_does() {
+    let (call, hash) = (shared::aws::CALL_TIMEOUT, std::time::Duration::from_secs(2));
+    for (function, calls, guesses, hashes) in [
+        // Keys, user, the note of the right password, the renewed hash, the session.
+        ("LoginFunction", 5, 1, 2),
+        // The rows of the keys, the secret with HS256, and the session read twice.
+        ("AuthorizerFunction", 4, 0, 0),
+        // The user, the note, the change, and listing and removing the other sessions.
+        ("AccountFunction", 5, 1, 2),
+    ] {
+        let longest = call * calls + shared::store::COUNTING_TIMEOUT * guesses + hash * hashes;
+        let timeout = resource(function)["Properties"]["Timeout"].as_u64().unwrap();
+        assert!(longest.as_secs() < timeout, "{function}: {longest:?} of {timeout} s");
+        // A REST API waits for 29 seconds.
+        assert!(timeout < 29, "{function}");
+    }
+    assert_eq!(resource("LoginFunction")["Properties"]["Timeout"], crate::outage::LOGIN_TIMEOUT.as_secs());
+}

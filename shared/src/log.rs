@@ -33,7 +33,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// Starts the log of a function, whose crate has this name. `LOG_LEVEL` is for its own lines and those of this
+    /// Starts the log of a function, whose package has this name. `LOG_LEVEL` is for its own lines and those of this
     /// crate; libraries only get through with warnings, because what they write at lower levels may hold requests and
     /// answers. `STACK_NAME` tells the metrics of several stacks in one account apart.
     ///
@@ -46,7 +46,9 @@ impl Log {
         let log = Self { function, stack: settings.required("STACK_NAME")?, level: settings.required("LOG_LEVEL")? };
         let targets = Targets::new()
             .with_default(LevelFilter::WARN.min(log.level))
-            .with_targets([("shared", log.level), (function, log.level)])
+            .with_target("shared", log.level)
+            // A crate's name has no dashes.
+            .with_target(function.replace('-', "_"), log.level)
             // The runtime repeats each error that a handler returns, in a form of its own.
             .with_target("lambda_runtime::layers::panic", LevelFilter::OFF);
         let lines =

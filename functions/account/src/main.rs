@@ -13,7 +13,7 @@ use shared::{
 #[expect(clippy::disallowed_methods, reason = "main passes the environment and the clock in")]
 async fn main() -> Result<(), BoxError> {
     let settings = Settings(|name: &str| std::env::var(name).ok());
-    let log = Log::start(&settings, env!("CARGO_CRATE_NAME"))?;
+    let log = Log::start(&settings, env!("CARGO_PKG_NAME"))?;
     let sdk = aws::sdk_config(&settings)?;
     let (cost, mut rng) = (settings.required("BCRYPT_COST")?, UnwrapErr(SysRng));
     let account = Account {

@@ -18,7 +18,7 @@ use tracing::warn;
 #[expect(clippy::disallowed_methods, reason = "main passes the environment and the clock in")]
 async fn main() -> Result<(), BoxError> {
     let settings = Settings(|name: &str| std::env::var(name).ok());
-    let log = Log::start(&settings, env!("CARGO_CRATE_NAME"))?;
+    let log = Log::start(&settings, env!("CARGO_PKG_NAME"))?;
     let routes: RouteScopes = settings.required("ROUTE_SCOPES")?;
     let sdk = aws::sdk_config(&settings)?;
     let clock = || Timestamp::from(SystemTime::now());

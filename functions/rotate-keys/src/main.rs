@@ -11,7 +11,7 @@ use shared::{BoxError, aws, log::Log, settings::Settings, store::Store, time::Ti
 #[expect(clippy::disallowed_methods, reason = "main passes the environment and the clock in")]
 async fn main() -> Result<(), BoxError> {
     let settings = Settings(|name: &str| std::env::var(name).ok());
-    let log = Log::start(&settings, env!("CARGO_CRATE_NAME"))?;
+    let log = Log::start(&settings, env!("CARGO_PKG_NAME"))?;
     let sdk = aws::sdk_config(&settings)?;
     let rotation = Rotation {
         secret: Secret::new(&sdk),

@@ -9,7 +9,7 @@ use users::Users;
 #[expect(clippy::disallowed_methods, reason = "main passes the environment and the clock in")]
 async fn main() -> Result<(), BoxError> {
     let settings = Settings(|name: &str| std::env::var(name).ok());
-    let log = Log::start(&settings, env!("CARGO_CRATE_NAME"))?;
+    let log = Log::start(&settings, env!("CARGO_PKG_NAME"))?;
     let sdk = aws::sdk_config(&settings)?;
     let users = Users {
         store: Store::new(&sdk, settings.required::<String>("TABLE_NAME")?),

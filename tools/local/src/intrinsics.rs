@@ -321,10 +321,6 @@ impl<'a> Scope<'a> {
             let problem = format!("the parameter `{name}` has no default and was given no value");
             return Err(TemplateError::new(at, problem));
         }
-        // SAM's way to name the alias of a function. Here there is one version of each function, and no alias.
-        if let Some(function) = name.strip_suffix(".Alias") {
-            return self.attribute(function, "Arn", at).map(Some);
-        }
         let kind = self.resource_type(name, at)?;
         Ok(Some(match kind {
             // What these return for a reference is their ARN.
@@ -454,8 +450,7 @@ Resources:
         assert_eq!(resolve("!Ref Table"), "gatehouse");
         assert_eq!(resolve("!Ref Named"), "gatehouse-mine");
         assert_eq!(resolve("!Ref Keys"), "arn:aws:secretsmanager:us-east-1:123456789012:secret:gatehouse-keys-aB3xyZ");
-        let arn = "arn:aws:lambda:us-east-1:123456789012:function:gatehouse-Login";
-        assert_eq!((resolve("!GetAtt Login.Arn"), resolve("!Ref Login.Alias")), (arn.into(), arn.into()));
+        assert_eq!(resolve("!GetAtt Login.Arn"), "arn:aws:lambda:us-east-1:123456789012:function:gatehouse-Login");
     }
 
     #[test]

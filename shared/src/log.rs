@@ -205,6 +205,14 @@ mod tests {
     }
 
     #[test]
+    fn a_security_event_is_a_warning_at_least() {
+        let throttled = line(&Entry::refused("throttled").security_event("guesses_throttled"));
+        assert_eq!((&throttled["level"], &throttled["security_event"]), (&json!("WARN"), &json!("guesses_throttled")));
+        let failed = line(&Entry::failed("failed", &std::fmt::Error).security_event("key_rotation_failed"));
+        assert_eq!(failed["level"], "ERROR");
+    }
+
+    #[test]
     fn an_outage_is_an_error_that_counts() {
         let cause: crate::BoxError = "no route to host".into();
         let line = line(&Entry::unavailable(cause.as_ref()));

@@ -51,9 +51,7 @@ impl Refusal {
             Self::Unavailable(cause) => Entry::unavailable(cause.as_ref()),
             // The password is changed, whatever became of the sessions.
             Self::SessionsLeft(cause) => Entry::failed("sessions_left", cause.as_ref()).counting(Metric::Outages),
-            Self::Throttled(guesses) => {
-                throttled(&guesses.limit.to_string()).with("security_event", "guesses_throttled")
-            }
+            Self::Throttled(guesses) => throttled(&guesses.limit.to_string()).security_event("guesses_throttled"),
             Self::TooManyRegistrations(_) => throttled("registrations"),
             _ => Entry::refused(self),
         }

@@ -5,6 +5,7 @@ use shared::{
     BoxError,
     http::ErrorResponse,
     log::{Entry, Metric},
+    session::SessionId,
     throttle::Throttled,
     username::Username,
 };
@@ -24,6 +25,10 @@ pub enum LoginError {
     /// The refresh token gives no other. The client isn't told more than that.
     #[error(transparent)]
     NotRefreshed(NotRefreshed),
+    /// A refresh token was used before, and its session has ended for that. The client isn't told more than for another
+    /// refusal.
+    #[error("reused")]
+    Reused(Box<Reuse>),
     /// A page of another origin may have made the browser send it.
     #[error("the request may come from a page of another origin")]
     CrossOrigin,
@@ -62,6 +67,17 @@ impl Rejection {
     }
 }
 
+/// A refresh token that was used again: by a thief, or by the owner after a thief. For the log only.
+#[derive(Debug)]
+pub struct Reuse {
+    /// Whose it is.
+    pub user: Username,
+    /// The session that has ended.
+    pub session: SessionId,
+    /// Where it was used now.
+    pub address: Option<String>,
+}
+
 /// Why a refresh token gives no other: for the log only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotRefreshed {
@@ -77,9 +93,6 @@ pub enum NotRefreshed {
     /// The account has another password since.
     #[error("password_changed")]
     PasswordChanged,
-    /// It was used before, and its session ends now.
-    #[error("reused")]
-    Reused,
 }
 
 impl LoginError {
@@ -94,10 +107,15 @@ impl LoginError {
             // No name: nobody has looked whether it is one, or a password in the wrong field.
             Self::Throttled(throttled) => Entry::refused("throttled")
                 .with("limit", &throttled.limit)
-                .with("security_event", "guesses_throttled")
+                .security_event("guesses_throttled")
                 .counting(Metric::Throttles),
-            Self::NotRefreshed(reason @ NotRefreshed::Reused) => {
-                Entry::refused(reason).counting(Metric::RefreshTokenReuse)
+            Self::Reused(reuse) => {
+                let entry = Entry::refused("reused")
+                    .security_event("refresh_token_reused")
+                    .with("user", &reuse.user)
+                    .with("session", &reuse.session)
+                    .counting(Metric::RefreshTokenReuse);
+                reuse.address.iter().fold(entry, |entry, address| entry.with("address", address))
             }
             Self::NotRefreshed(reason) => Entry::refused(reason),
             Self::CrossOrigin => Entry::refused("cross_origin"),
@@ -121,7 +139,7 @@ impl From<LoginError> for ErrorResponse {
                 Self::new(StatusCode::UNAUTHORIZED, "invalid_grant", "Invalid credentials").with_challenge("Bearer")
             }
             LoginError::Throttled(throttled) => Self::slow_down(throttled.wait),
-            LoginError::NotRefreshed(_) => Self::new(
+            LoginError::NotRefreshed(_) | LoginError::Reused(_) => Self::new(
                 StatusCode::BAD_REQUEST,
                 "invalid_grant",
                 "The refresh token is not valid, or no longer: sign in again",

@@ -31,7 +31,7 @@ use shared::{
     token::{self, AccessToken, Grant, Lifetime},
 };
 
-pub use crate::error::{LoginError, NotRefreshed, Rejection};
+pub use crate::error::{LoginError, NotRefreshed, Rejection, Reuse};
 use crate::{error::unavailable, request::TokenRequest};
 
 /// The token endpoint, with all that it needs.

@@ -19,12 +19,11 @@ use shared::{
     token::Grant,
     user::{Status, User},
 };
-use tracing::warn;
 
 use crate::{
     Login,
     answer::Granted,
-    error::{LoginError, NotRefreshed, unavailable},
+    error::{LoginError, NotRefreshed, Reuse, unavailable},
     request::RefreshRequest,
     signing,
 };
@@ -113,16 +112,9 @@ impl<R: CryptoRng + Clone + Send + 'static> Login<R> {
         }
         let standing = session.standing(presented.counter, &self.sessions, now);
         if standing == Standing::Reused {
-            let ended = self.end(presented, NotRefreshed::Reused).await?;
-            warn!(
-                request_id = http::request_id(request),
-                security_event = "refresh_token_reused",
-                user = %user.username,
-                session = %session.id,
-                address = hints.address,
-                "a refresh token was used again; its session is ended"
-            );
-            return Err(ended);
+            self.end(presented, NotRefreshed::SessionOver).await?;
+            let (user, session) = (user.username.clone(), session.id);
+            return Err(LoginError::Reused(Box::new(Reuse { user, session, address: hints.address })));
         }
         if scopes.is_some_and(|scopes| !scopes.is_subset(&session.scopes)) {
             return Err(LoginError::InvalidScope);

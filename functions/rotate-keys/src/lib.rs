@@ -138,7 +138,7 @@ impl<R: CryptoRng + Clone> Rotation<R> {
             Ok(outcome) => (Ok(()), Entry::new(outcome)),
             Err(cause) => {
                 let error = RotationError(format!("{step} failed: {}", causes(cause.as_ref())));
-                (Err(error), Entry::failed("failed", cause.as_ref()).with("security_event", "key_rotation_failed"))
+                (Err(error), Entry::failed("failed", cause.as_ref()).security_event("key_rotation_failed"))
             }
         };
         (answer, entry.with("step", &step).with("version", &event.client_request_token))

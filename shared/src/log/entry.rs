@@ -3,7 +3,7 @@
 use std::{error::Error, fmt::Display, time::Duration};
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
-use tracing::level_filters::LevelFilter;
+use tracing::Level;
 
 use super::{Metric, causes, metric};
 use crate::Identity;
@@ -12,7 +12,7 @@ use crate::Identity;
 #[derive(Debug)]
 #[must_use]
 pub struct Entry {
-    is_error: bool,
+    level: Level,
     outcome: &'static str,
     /// In the order in which they are written.
     fields: Vec<(&'static str, String)>,
@@ -22,12 +22,12 @@ pub struct Entry {
 impl Entry {
     /// A call with this outcome, one of a small number of words.
     pub fn new(outcome: &'static str) -> Self {
-        Self { is_error: false, outcome, fields: Vec::new(), metrics: Vec::new() }
+        Self { level: Level::INFO, outcome, fields: Vec::new(), metrics: Vec::new() }
     }
 
     /// A call that failed: somebody has to look after it.
     pub fn failed(outcome: &'static str, cause: &dyn Error) -> Self {
-        Self { is_error: true, ..Self::new(outcome).with("cause", &causes(cause)) }
+        Self { level: Level::ERROR, ..Self::new(outcome).with("cause", &causes(cause)) }
     }
 
     /// A call that got no answer because something that it needs is down.
@@ -51,14 +51,20 @@ impl Entry {
         self.with("user", &caller.username).with("session", &caller.session)
     }
 
+    /// The same as something to look at: an attack, or keys that aren't as they should be.
+    pub fn security_event(self, name: &'static str) -> Self {
+        let level = self.level.min(Level::WARN);
+        Self { level, ..self.with("security_event", name) }
+    }
+
     /// The same with a metric. The members that are its dimensions have to be there.
     pub fn counting(mut self, metric: Metric) -> Self {
         self.metrics.push(metric);
         self
     }
 
-    pub(super) fn level(&self) -> LevelFilter {
-        if self.is_error { LevelFilter::ERROR } else { LevelFilter::INFO }
+    pub(super) fn level(&self) -> Level {
+        self.level
     }
 
     pub(super) fn metrics(&self) -> &[Metric] {
@@ -80,10 +86,10 @@ pub(super) struct Line<'a> {
 
 impl Serialize for Line<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Entry { is_error, outcome, fields, metrics } = self.entry;
+        let Entry { level, outcome, fields, metrics } = self.entry;
         let mut line = serializer.serialize_map(None)?;
         line.serialize_entry("timestamp", self.time)?;
-        line.serialize_entry("level", if *is_error { "ERROR" } else { "INFO" })?;
+        line.serialize_entry("level", level.as_str())?;
         line.serialize_entry("function", self.function)?;
         line.serialize_entry("request_id", self.request_id)?;
         line.serialize_entry("outcome", outcome)?;

@@ -104,6 +104,7 @@ fn allowed() -> Privileges {
     // No `password_hash` among them, nor `jwk`.
     let shown = "ForAllValues:StringEquals dynamodb:Attributes pk|sk|username|status|scopes|created_at|updated_at";
     let changed = "ForAllValues:StringEquals dynamodb:Attributes pk|sk|status|scopes|updated_at";
+    let renewed = "ForAllValues:StringEquals dynamodb:Attributes pk|sk|password_hash";
     let named = "Null dynamodb:Attributes false";
     let nothing_back = "StringEqualsIfExists dynamodb:ReturnValues NONE";
     let all = |conditions: &[&str]| {
@@ -119,7 +120,7 @@ fn allowed() -> Privileges {
             "login".to_owned(),
             rows(&[
                 table("GetItem", users),
-                table("UpdateItem", users),
+                table("UpdateItem", &all(&[users, renewed, named, nothing_back])),
                 table("PutItem", sessions),
                 table("UpdateItem", sessions),
                 table("UpdateItem", attempts),
@@ -218,7 +219,8 @@ fn a_policy_that_is_widened_is_noticed() {
         ("StringEquals: { dynamodb:Select: SPECIFIC_ATTRIBUTES }", "StringEquals: { dynamodb:Select: ALL_ATTRIBUTES }"),
         ("dynamodb:ReturnValues: NONE", "dynamodb:ReturnValues: ALL_OLD"),
         ("Action: dynamodb:Query", "Action: dynamodb:*"),
-        ("Action: [dynamodb:GetItem, dynamodb:UpdateItem]", "Action: [dynamodb:GetItem, dynamodb:PutItem]"),
+        ("Action: [dynamodb:PutItem, dynamodb:UpdateItem]", "Action: [dynamodb:PutItem, dynamodb:DeleteItem]"),
+        ("[pk, sk, password_hash]", "[pk, sk, password_hash, scopes]"),
         ("Action: secretsmanager:GetSecretValue", "Action: secretsmanager:*"),
         ("Resource: !GetAtt Table.Arn", "Resource: \"*\""),
         ("Resource: !Ref SigningSecret", "Resource: \"*\""),

@@ -89,6 +89,8 @@ struct Done {
     outcome: &'static str,
     /// The account that it was done to; none where several were listed.
     account: Option<Username>,
+    /// What it has now.
+    changed: Vec<(&'static str, String)>,
     response: Response<Body>,
 }
 
@@ -118,9 +120,10 @@ impl Users {
     /// Answers one request. Without the authorizer's context there is no [`Identity`], and the answer is 401.
     pub async fn handle(&self, request: Request) -> (Response<Body>, Entry) {
         match self.answer(&request).await {
-            Ok((caller, Done { outcome, account, response })) => {
+            Ok((caller, Done { outcome, account, changed, response })) => {
                 let entry = Entry::new(outcome).by(&caller);
-                (response, account.iter().fold(entry, |entry, account| entry.with("account", account)))
+                let entry = account.iter().fold(entry, |entry, account| entry.with("account", account));
+                (response, changed.iter().fold(entry, |entry, (name, value)| entry.with(name, value)))
             }
             Err(refusal) => {
                 let entry = refusal.entry();
@@ -149,13 +152,13 @@ impl Users {
         });
         let users: Vec<Shown> = readable.map(Shown::of).collect();
         let body = json!({ "users": users, "next_cursor": found.next.as_ref().map(cursor) });
-        Ok(Done { outcome: "listed", account: None, response: http::json(StatusCode::OK, &body) })
+        Ok(Done { outcome: "listed", account: None, changed: Vec::new(), response: http::json(StatusCode::OK, &body) })
     }
 
     async fn show(&self, username: Username) -> Result<Done, Refusal> {
         let user = self.store.find_user_summary(&username).await?.ok_or(Refusal::NotFound)?;
         let response = http::json(StatusCode::OK, &Shown::of(&user));
-        Ok(Done { outcome: "shown", account: Some(username), response })
+        Ok(Done { outcome: "shown", account: Some(username), changed: Vec::new(), response })
     }
 
     /// Makes a change. What takes something away comes first: where something fails on the way, the account can do
@@ -173,7 +176,10 @@ impl Users {
         if change.status == Some(Status::Active) {
             found(self.store.set_status(&username, Status::Active, now).await?)?;
         }
-        Ok(Done { outcome: "changed", ..self.show(username).await? })
+        let status = change.status.map(|status| ("status", status.to_string()));
+        let scope = change.scopes.as_ref().map(|scopes| ("scope", scopes.to_string()));
+        let changed = status.into_iter().chain(scope).collect();
+        Ok(Done { outcome: "changed", changed, ..self.show(username).await? })
     }
 
     /// Deletes an account. Its row goes last, so that where something fails the same request again finds it and goes
@@ -189,6 +195,6 @@ impl Users {
         let mut response = Response::new(Body::Empty);
         *response.status_mut() = StatusCode::NO_CONTENT;
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        Ok(Done { outcome: "deleted", account: Some(username), response })
+        Ok(Done { outcome: "deleted", account: Some(username), changed: Vec::new(), response })
     }
 }

@@ -36,9 +36,10 @@ use tracing::{error, info};
 
 use crate::{
     credential::{Credential, CredentialError},
-    event::{Answer, Event, Payload, Target},
+    event::{Event, Payload, Target},
 };
 pub use crate::{
+    event::{Answer, PolicyDocument},
     revocation::{LiveRevocation, Staleness},
     routes::{InvalidRouteScopes, Problem, RouteScopes},
 };

@@ -6,6 +6,7 @@
 
 mod admin;
 mod api;
+mod attacks;
 mod authorizer;
 mod cookies;
 mod cors;

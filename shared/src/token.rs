@@ -8,7 +8,6 @@
 use std::{fmt, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::crypto;
 use rand::CryptoRng;
 use serde::{
     Deserialize, Deserializer, Serialize,
@@ -256,9 +255,7 @@ pub fn verify(
     if header.alg != key.algorithm().name() {
         return Err(Refusal::Algorithm);
     }
-    let genuine = crypto::verify(signature, message.as_bytes(), key.in_library(), key.algorithm().in_library())
-        .map_err(|_| Refusal::Form)?;
-    if !genuine {
+    if !key.verifies(message.as_bytes(), signature).ok_or(Refusal::Form)? {
         return Err(Refusal::Signature);
     }
 
@@ -302,6 +299,7 @@ fn decode<T: DeserializeOwned>(part: &str, otherwise: Refusal) -> Result<T, Refu
 mod tests {
     use super::*;
     use crate::key::{self, Algorithm, SigningKeys};
+    use jsonwebtoken::crypto;
     use proptest::prelude::*;
     use rand::{rand_core::UnwrapErr, rngs::SysRng};
     use serde_json::{Value, json};

@@ -255,9 +255,13 @@ impl Gate {
         Self::new(Issuer::Fixed(ISSUER.to_owned()), AUDIENCE)
     }
 
-    pub fn decide(&self, event: String) -> Decision {
+    pub fn answer(&self, event: String) -> Result<Answer, AuthorizerError> {
         let event = LambdaEvent::new(RawValue::from_string(event).unwrap(), Context::default());
-        match self.runtime.block_on(self.authorizer.handle(event)) {
+        self.runtime.block_on(self.authorizer.handle(event))
+    }
+
+    pub fn decide(&self, event: String) -> Decision {
+        match self.answer(event) {
             Ok(Answer::Simple { is_authorized: false, .. }) | Err(AuthorizerError::Unauthorized) => Decision::Refused,
             Ok(Answer::Simple { is_authorized: true, .. } | Answer::Policy { .. }) => Decision::Allowed,
             Err(AuthorizerError::Unavailable) => Decision::Outage,

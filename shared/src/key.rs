@@ -23,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-use jsonwebtoken::{DecodingKey, EncodingKey};
+use jsonwebtoken::{DecodingKey, EncodingKey, crypto};
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
@@ -326,8 +326,9 @@ impl VerifyingKey {
         self.algorithm
     }
 
-    pub(crate) fn in_library(&self) -> &DecodingKey {
-        &self.key
+    /// Whether the signature, in base64url, is this key's for the message; `None` where it is no base64url.
+    pub(crate) fn verifies(&self, message: &[u8], signature: &str) -> Option<bool> {
+        crypto::verify(signature, message, &self.key, self.algorithm.in_library()).ok()
     }
 
     fn load(jwk: &Jwk) -> Result<(String, Self), KeyProblem> {

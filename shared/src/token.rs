@@ -8,7 +8,6 @@
 use std::{fmt, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::crypto;
 use rand::CryptoRng;
 use serde::{
     Deserialize, Deserializer, Serialize,
@@ -269,9 +268,7 @@ pub fn verify(
     if header.alg != key.algorithm().name() {
         return Err(Refusal::Algorithm);
     }
-    let genuine = crypto::verify(signature, message.as_bytes(), key.in_library(), key.algorithm().in_library())
-        .map_err(|_| Refusal::Form)?;
-    if !genuine {
+    if !key.verifies(message.as_bytes(), signature).ok_or(Refusal::Form)? {
         return Err(Refusal::Signature);
     }
 
@@ -301,18 +298,21 @@ pub fn verify(
 }
 
 fn decode<T: DeserializeOwned>(part: &str, otherwise: Refusal) -> Result<T, Refusal> {
-    let json = URL_SAFE_NO_PAD.decode(part).map_err(|_| Refusal::Form)?;
+    let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| Refusal::Form)?;
+    // All of it is UTF-8 (RFC 8725 section 3.7), also in members that nobody reads.
+    let json = String::from_utf8(bytes).map_err(|_| otherwise)?;
     // A struct also reads from a JSON array, in the order of its members; a token's parts are objects.
-    if json.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+    if !json.trim_ascii_start().starts_with('{') {
         return Err(otherwise);
     }
-    serde_json::from_slice(&json).map_err(|_| otherwise)
+    serde_json::from_str(&json).map_err(|_| otherwise)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::key::{self, Algorithm, SigningKeys};
+    use jsonwebtoken::crypto;
     use proptest::prelude::*;
     use rand::{rand_core::UnwrapErr, rngs::SysRng};
     use serde_json::{Value, json};
@@ -340,6 +340,10 @@ mod tests {
 
         /// Signs any header and payload with the ring's key, whatever they say.
         fn sign(&self, header: &str, payload: &str) -> String {
+            self.sign_bytes(header.as_bytes(), payload.as_bytes())
+        }
+
+        fn sign_bytes(&self, header: &[u8], payload: &[u8]) -> String {
             let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
             let key = self.signing.signing(NOW).unwrap();
             let signature = crypto::sign(message.as_bytes(), key.in_library(), key.algorithm().in_library()).unwrap();
@@ -538,6 +542,20 @@ mod tests {
             let token = rings.sign(&rings.header().to_string(), &twice);
             assert_eq!(rings.verify(&token), Err(Refusal::Claims), "{claim}");
         }
+    }
+
+    #[test]
+    fn refuses_what_is_not_utf_8_also_where_nobody_reads_it() {
+        let rings = rings(Algorithm::Hs256);
+        let with_latin_1 = |object: Value| {
+            let text = with(object, "x", json!("caf@")).to_string().into_bytes();
+            text.into_iter().map(|byte| if byte == b'@' { 0xE9 } else { byte }).collect::<Vec<u8>>()
+        };
+        let (header, payload) = (rings.header().to_string(), claims().to_string());
+        let header_alone = rings.sign_bytes(&with_latin_1(rings.header()), payload.as_bytes());
+        assert_eq!(rings.verify(&header_alone), Err(Refusal::Header));
+        let claims_alone = rings.sign_bytes(header.as_bytes(), &with_latin_1(claims()));
+        assert_eq!(rings.verify(&claims_alone), Err(Refusal::Claims));
     }
 
     #[test]

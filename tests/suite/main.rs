@@ -7,6 +7,7 @@
 mod admin;
 mod alarms;
 mod api;
+mod attacks;
 mod authorizer;
 mod cookies;
 mod cors;

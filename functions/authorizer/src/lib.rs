@@ -20,13 +20,12 @@ mod event;
 mod revocation;
 mod routes;
 
-use lambda_runtime::{Diagnostic, LambdaEvent};
-use serde_json::value::RawValue;
+use lambda_runtime::Diagnostic;
 use shared::{
     issuer::Issuer,
     key::VerifyingKeys,
     key_source::{KeySource, KeysUnavailable, VerifyingRing},
-    log::{Entry, Log},
+    log::Entry,
     origin::Origins,
     store::StoreError,
     time::Clock,
@@ -35,9 +34,10 @@ use shared::{
 
 use crate::{
     credential::{Credential, CredentialError},
-    event::{Answer, Event, Payload, Target},
+    event::{Event, Payload, Target},
 };
 pub use crate::{
+    event::{Answer, PolicyDocument},
     revocation::{LiveRevocation, Staleness},
     routes::{InvalidRouteScopes, Problem, RouteScopes},
 };
@@ -58,8 +58,6 @@ pub struct Authorizer {
     pub revocation: Option<LiveRevocation>,
     /// The time.
     pub clock: Clock,
-    /// What it found goes here.
-    pub log: Log,
 }
 
 /// Why a request isn't let through although its event is sound: for the log only.
@@ -112,15 +110,9 @@ impl From<AuthorizerError> for Diagnostic {
 }
 
 impl Authorizer {
-    /// Answers one event. It comes as text, so that no error of a reader's can quote a header of it.
-    ///
-    /// # Errors
-    /// [`AuthorizerError`]; its cause goes to the log only.
-    pub async fn handle(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Answer, AuthorizerError> {
-        self.log.call(&event.context.request_id, self.answer(event.payload.get())).await
-    }
-
-    async fn answer(&self, event: &str) -> (Result<Answer, AuthorizerError>, Entry) {
+    /// Answers one event, and says what the log is to say of it. It comes as text, so that no error of a reader's can
+    /// quote a header of it.
+    pub async fn handle(&self, event: &str) -> (Result<Answer, AuthorizerError>, Entry) {
         self.decide(event)
             .await
             .unwrap_or_else(|outage| (Err(AuthorizerError::Unavailable), Entry::unavailable(&outage)))

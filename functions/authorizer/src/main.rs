@@ -3,7 +3,8 @@
 use std::time::SystemTime;
 
 use authorizer::{Authorizer, LiveRevocation, RouteScopes, Staleness};
-use lambda_runtime::service_fn;
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde_json::value::RawValue;
 use shared::{
     BoxError, aws,
     key_source::{KeySource, SigningRing, VerifyingRing},
@@ -48,7 +49,9 @@ async fn main() -> Result<(), BoxError> {
         routes,
         revocation,
         clock,
-        log,
     };
-    lambda_runtime::run(service_fn(|event| authorizer.handle(event))).await
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
+        log.call(&event.context.request_id, authorizer.handle(event.payload.get())).await
+    }))
+    .await
 }

@@ -16,13 +16,13 @@ mod secret;
 
 use std::{str::FromStr, time::Duration};
 
-use lambda_runtime::{Diagnostic, LambdaEvent};
+use lambda_runtime::Diagnostic;
 use rand::CryptoRng;
 use serde::Deserialize;
 use shared::{
     BoxError,
     key::{Algorithm, Fate, Retention, SigningKey, SigningKeys, VerifyingKeys},
-    log::{Entry, Log, causes},
+    log::{Entry, causes},
     scope::Scopes,
     session::{self, SessionId},
     store::{KeyRow, Store},
@@ -108,8 +108,6 @@ pub struct Rotation<R> {
     pub clock: Clock,
     /// Randomness.
     pub rng: R,
-    /// What it did goes here.
-    pub log: Log,
 }
 
 /// A step that failed; its cause is in the log.
@@ -123,16 +121,9 @@ impl From<RotationError> for Diagnostic {
 }
 
 impl<R: CryptoRng + Clone> Rotation<R> {
-    /// Takes one step.
-    ///
-    /// # Errors
-    /// [`RotationError`] names the step and what went wrong; Secrets Manager tries again later.
-    pub async fn handle(&self, event: LambdaEvent<Event>) -> Result<(), RotationError> {
-        let (request_id, event) = (event.context.request_id, event.payload);
-        self.log.call(&request_id, Box::pin(self.answer(&event))).await
-    }
-
-    async fn answer(&self, event: &Event) -> (Result<(), RotationError>, Entry) {
+    /// Takes one step, and says what the log is to say of it. [`RotationError`] names the step and what went wrong;
+    /// Secrets Manager tries again later.
+    pub async fn handle(&self, event: &Event) -> (Result<(), RotationError>, Entry) {
         let step = format!("{:?}", event.step);
         let (answer, entry) = match self.take(event).await {
             Ok(outcome) => (Ok(()), Entry::new(outcome)),

@@ -2,9 +2,9 @@
 
 use std::time::SystemTime;
 
-use lambda_runtime::service_fn;
+use lambda_runtime::{LambdaEvent, service_fn};
 use rand::{rand_core::UnwrapErr, rngs::SysRng};
-use rotate_keys::{Rotation, Secret};
+use rotate_keys::{Event, Rotation, Secret};
 use shared::{BoxError, aws, log::Log, settings::Settings, store::Store, time::Timestamp};
 
 #[tokio::main(flavor = "current_thread")]
@@ -22,7 +22,9 @@ async fn main() -> Result<(), BoxError> {
         publish_ahead: settings.optional("KEY_PUBLISH_AHEAD")?.unwrap_or_default(),
         clock: || Timestamp::from(SystemTime::now()),
         rng: UnwrapErr(SysRng),
-        log,
     };
-    lambda_runtime::run(service_fn(|event| rotation.handle(event))).await
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Event>| {
+        log.call(&event.context.request_id, Box::pin(rotation.handle(&event.payload))).await
+    }))
+    .await
 }

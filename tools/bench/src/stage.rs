@@ -17,6 +17,7 @@ use shared::password::{Cost, Password, PasswordHash};
 use shared::scope::Scopes;
 use shared::session::{ClientHints, Policy, Session, SessionId};
 use shared::store::Store;
+use shared::throttle::Address;
 use shared::time::Timestamp;
 use shared::token::{self, Grant};
 use shared::user::User;
@@ -37,6 +38,7 @@ const CHEAP: u8 = 4;
 const SCOPES: &str = "profile:read profile:write";
 /// What the sample events say of the API.
 const ISSUER: &str = "https://gatehouse.example.com/prod";
+const ADDRESS: &str = "192.0.2.1";
 const DAY: Duration = Duration::from_hours(24);
 
 /// The stack that the functions run against.
@@ -96,6 +98,7 @@ impl Stage {
         for (username, cost) in [(DEAR_USER, Cost::new(DEAR)?), (CHEAP_USER, Cost::new(CHEAP)?)] {
             add_user(&store, username, cost, now).await?;
         }
+        sign_in(&store, CHEAP_USER, now).await?;
         add_sessions(&store, now).await?;
         Ok(Self { stack, root: root.to_owned(), binaries: binaries.clone() })
     }
@@ -225,6 +228,14 @@ async fn add_user(store: &Store, username: &str, cost: Cost, now: Timestamp) -> 
     Ok(())
 }
 
+/// Makes the address of the sample events a known one of the user's.
+async fn sign_in(store: &Store, username: &str, now: Timestamp) -> Result<(), BoxError> {
+    let (username, address) = (Username::parse(username)?, Address::of(Some(ADDRESS)));
+    let guess = store.count_guess(&username, address, now, &mut UnwrapErr(SysRng)).await?;
+    let guess = guess.map_err(|throttled| format!("a first guess was refused: {}", throttled.limit))?;
+    Ok(store.guess_was_right(&guess, now).await?)
+}
+
 /// Three sessions of the user that the sample events name.
 async fn add_sessions(store: &Store, now: Timestamp) -> Result<(), BoxError> {
     let policy = Policy { lifetime: 90 * DAY, idle: 30 * DAY, grace: Duration::from_secs(10) };
@@ -234,7 +245,7 @@ async fn add_sessions(store: &Store, now: Timestamp) -> Result<(), BoxError> {
             Scopes::parse(SCOPES)?,
             "gatehouse".to_owned(),
             1,
-            ClientHints { address: Some("192.0.2.1".to_owned()), user_agent: Some("curl/8.5.0".to_owned()) },
+            ClientHints { address: Some(ADDRESS.to_owned()), user_agent: Some("curl/8.5.0".to_owned()) },
             &policy,
             now,
         );

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use shared::token::{self, Grant};
 use shared::user::User;
 use shared::username::Username;
 
+use crate::peers::Peers;
 use crate::subject::Subject;
 
 /// The password of every user.
@@ -30,7 +31,7 @@ pub(crate) const PASSWORD: &str = "secret";
 /// The user of the sample events, whose sessions are listed, so that nobody signs in as that user.
 const USER: &str = "johndoe";
 /// The user whose hash costs as much as the template says.
-const DEAR_USER: &str = "dear";
+pub(crate) const DEAR_USER: &str = "dear";
 /// The user whose hash costs next to nothing, to see everything else.
 const CHEAP_USER: &str = "cheap";
 const DEAR: u8 = 12;
@@ -109,14 +110,19 @@ impl Stage {
     }
 
     /// Everything that is measured, each floor before what is compared with it.
-    pub(crate) async fn subjects(&self, now: Timestamp) -> Result<Vec<Subject>, BoxError> {
-        let mut subjects = self.authorizers(now).await?;
+    pub(crate) async fn subjects(&self, now: Timestamp, peers: Option<&Peers>) -> Result<Vec<Subject>, BoxError> {
+        let mut subjects = self.authorizers(now, peers).await?;
         subjects.extend(self.handlers()?);
-        subjects.extend(self.logins()?);
+        subjects.extend(self.logins(peers)?);
         Ok(subjects)
     }
 
-    async fn authorizers(&self, now: Timestamp) -> Result<Vec<Subject>, BoxError> {
+    /// Where the stack's gateway listens.
+    pub(crate) fn address(&self) -> Result<SocketAddr, BoxError> {
+        Ok(self.stack.url().trim_start_matches("http://").parse()?)
+    }
+
+    async fn authorizers(&self, now: Timestamp, peers: Option<&Peers>) -> Result<Vec<Subject>, BoxError> {
         let mut rng = UnwrapErr(SysRng);
         let mut generate = |algorithm| SigningKeys::generate(algorithm, now, &mut rng).ok_or("no key can be made");
         let (symmetric, asymmetric) = (generate(Algorithm::Hs256)?, generate(Algorithm::Es256)?);
@@ -127,13 +133,14 @@ impl Stage {
         self.store().await.publish_key(newest.id(), &row, now).await?;
 
         let secret = serde_json::from_str::<Value>(&inline(&symmetric))?["keys"][0]["k"].as_str().map(str::to_owned);
+        let secret = secret.ok_or("an HS256 key without its secret")?;
         let floor = Subject {
             command: self.binary("floor-authorizer")?,
             floor: None,
             limited: false,
             ..self.subject("floor, HS256", "authorizer", &hs256, "Allow")?
         }
-        .with("FLOOR_KEY", &secret.ok_or("an HS256 key without its secret")?);
+        .with("FLOOR_KEY", &secret);
         let noop = Subject {
             command: self.binary("floor-noop")?,
             floor: Some("floor, HS256"),
@@ -145,7 +152,7 @@ impl Stage {
                 .with("ISSUER", ISSUER)
                 .with("VERIFYING_KEYS", ring))
         };
-        Ok(vec![
+        let mut subjects = vec![
             floor,
             noop,
             authorizer("authorizer, HS256", &hs256, &inline(&symmetric))?,
@@ -153,7 +160,13 @@ impl Stage {
                 .with("LOG_LEVEL", "error"),
             authorizer("authorizer, ES256", &es256, &inline(&asymmetric))?,
             authorizer("authorizer, ES256 from the table", &es256, "")?,
-        ])
+        ];
+        if let Some(peers) = peers {
+            let base = self.subject("a peer", "authorizer", &hs256, "Allow")?;
+            let base = base.with("ISSUER", ISSUER).with("PEER_SECRET", &secret);
+            subjects.extend(peers.authorizers(&base, "authorizer, HS256"));
+        }
+        Ok(subjects)
     }
 
     fn handlers(&self) -> Result<Vec<Subject>, BoxError> {
@@ -169,7 +182,7 @@ impl Stage {
     }
 
     /// With the right password: a wrong one is taken a few times, and then answered with 429.
-    fn logins(&self) -> Result<Vec<Subject>, BoxError> {
+    fn logins(&self, peers: Option<&Peers>) -> Result<Vec<Subject>, BoxError> {
         let login = |name, username: &str| -> Result<Subject, BoxError> {
             let event = edited(&self.root.join("events/login-form.json"), |event| {
                 event["body"] = format!("username={username}&password={PASSWORD}").into();
@@ -181,11 +194,18 @@ impl Stage {
         };
         let floor =
             Subject { command: self.binary("floor-login")?, limited: false, ..cheap("floor of login, cost 4")? };
-        Ok(vec![
+        let mut subjects = vec![
             floor,
             Subject { floor: Some("floor of login, cost 4"), ..cheap("login, cost 4")? },
             Subject { slow: true, limited: false, ..login("login, cost 12", DEAR_USER)? },
-        ])
+        ];
+        if let Some(peers) = peers {
+            // It has a secret of its own: nobody looks at its tokens.
+            let base = Subject { expected: "access_token", ..cheap("a peer")? };
+            let base = base.with("ISSUER", ISSUER).with("PEER_SECRET", &"A".repeat(43));
+            subjects.push(peers.login(&base, "login, cost 4"));
+        }
+        Ok(subjects)
     }
 
     /// A function of the template, with the environment that it would be started with.
@@ -205,6 +225,7 @@ impl Stage {
             event: event.to_owned(),
             expected,
             floor: None,
+            peer_of: None,
             slow: false,
             limited: true,
         })

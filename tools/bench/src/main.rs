@@ -4,6 +4,7 @@
 //! this program's side of the conversation. In the same rounds, the least that could do their work does it.
 
 mod core;
+mod cost;
 mod counts;
 mod instance;
 mod limits;
@@ -11,6 +12,7 @@ mod load;
 mod measure;
 mod peers;
 mod plot;
+mod prices;
 mod process;
 mod results;
 mod serving;
@@ -48,6 +50,9 @@ struct Arguments {
     /// Measure the same work in Python and JavaScript too, which takes Python 3, Node, npm and a C++ compiler
     #[arg(long, conflicts_with_all = ["check", "update"])]
     peers: bool,
+    /// Add what a sign-in and a call cost on AWS
+    #[arg(long, conflicts_with_all = ["check", "update"])]
+    cost: bool,
     /// Write everything that was measured to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -106,6 +111,9 @@ fn run(arguments: &Arguments) -> Result<ExitCode, BoxError> {
         print(&serving::table(&results.served))?;
     }
     print(&targets::table(&results))?;
+    if arguments.cost {
+        print(&cost::tables(&results).ok_or("the run lacks what costs are made from")?)?;
+    }
     if let Some(file) = &arguments.json {
         write(file, &serde_json::to_string_pretty(&results)?)?;
     }

@@ -4,13 +4,18 @@
 //! this program's side of the conversation. In the same rounds, the least that could do their work does it.
 
 mod core;
+mod cost;
 mod counts;
 mod instance;
 mod limits;
+mod load;
 mod measure;
+mod peers;
 mod plot;
+mod prices;
 mod process;
 mod results;
+mod serving;
 mod stage;
 mod subject;
 mod table;
@@ -30,16 +35,24 @@ use shared::time::Timestamp;
 use crate::core::Cores;
 use crate::counts::Counter;
 use crate::measure::{BareHash, Plan, measure};
+use crate::peers::Peers;
 use crate::results::{Measured, Results};
 use crate::stage::Stage;
 use crate::subject::Subject;
 
 /// Measures the functions against the least that could do their work.
 #[derive(Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 struct Arguments {
     /// Measure for half a minute instead of several
     #[arg(long)]
     quick: bool,
+    /// Measure the same work in Python and JavaScript too, which takes Python 3, Node, npm and a C++ compiler
+    #[arg(long, conflicts_with_all = ["check", "update"])]
+    peers: bool,
+    /// Add what a sign-in and a call cost on AWS
+    #[arg(long, conflicts_with_all = ["check", "update"])]
+    cost: bool,
     /// Write everything that was measured to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -69,12 +82,13 @@ fn run(arguments: &Arguments) -> Result<ExitCode, BoxError> {
     let binaries = stage::build(&root)?;
     let folder = scratch(&binaries)?;
     let counter = Counter::new(&folder)?;
+    let peers = if arguments.peers { Some(Peers::install(&root, &folder, say)?) } else { None };
     let cores = Cores::of_this_process()?;
     // First the store, with all its threads on the other cores; what is started later stays on one core.
     cores.use_others()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let stage = runtime.block_on(Stage::set(&root, &binaries, now()))?;
-    let subjects = runtime.block_on(stage.subjects(now()))?;
+    let subjects = runtime.block_on(stage.subjects(now(), peers.as_ref()))?;
     cores.use_one()?;
 
     if arguments.check || arguments.update {
@@ -86,9 +100,20 @@ fn run(arguments: &Arguments) -> Result<ExitCode, BoxError> {
         };
         return if arguments.update { limits::update(&file, count) } else { limits::check(&file, count) };
     }
-    let results = time(&subjects, &counter, if arguments.quick { Plan::QUICK } else { Plan::FULL })?;
+    let mut results = time(&subjects, &counter, if arguments.quick { Plan::QUICK } else { Plan::FULL })?;
+    if let Some(peers) = &peers {
+        say("serving");
+        let plan = if arguments.quick { serving::Plan::QUICK } else { serving::Plan::FULL };
+        results.served = serving::serve(peers, &cores, stage.address()?, plan)?;
+    }
     print(&table::table(&results))?;
+    if !results.served.is_empty() {
+        print(&serving::table(&results.served))?;
+    }
     print(&targets::table(&results))?;
+    if arguments.cost {
+        print(&cost::tables(&results).ok_or("the run lacks what costs are made from")?)?;
+    }
     if let Some(file) = &arguments.json {
         write(file, &serde_json::to_string_pretty(&results)?)?;
     }
@@ -108,11 +133,13 @@ fn time(subjects: &[Subject], counter: &Counter, plan: Plan) -> Result<Results, 
     })?;
     let mut measured = Vec::new();
     for (subject, timed) in subjects.iter().zip(timed) {
-        let counts = if subject.slow { None } else { Some(counter.count(subject)?) };
-        let size = Some(std::fs::metadata(&subject.command)?.len());
-        measured.push(Measured { name: subject.name, floor: subject.floor, size, timed, counts });
+        let is_peer = subject.peer_of.is_some();
+        let counts = if subject.slow || is_peer { None } else { Some(counter.count(subject)?) };
+        let size = if is_peer { None } else { Some(std::fs::metadata(&subject.command)?.len()) };
+        let Subject { name, floor, peer_of, .. } = *subject;
+        measured.push(Measured { name, floor, peer_of, size, timed, counts });
     }
-    Ok(Results { subjects: measured, bare_hash })
+    Ok(Results { subjects: measured, bare_hash, served: Vec::new() })
 }
 
 /// The size in bytes of every function's binary.

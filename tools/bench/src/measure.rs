@@ -30,9 +30,15 @@ impl Plan {
     /// For a first look.
     pub(crate) const QUICK: Self = Self { rounds: 5, starts: 4, calls: 100 };
 
-    /// A slow call takes as long as a thousand others.
+    /// A slow call takes as long as a thousand others, and so does the start of a peer.
     fn of(self, subject: &Subject) -> Self {
-        if subject.slow { Self { starts: 1, calls: 2, ..self } } else { self }
+        if subject.slow {
+            Self { starts: 1, calls: 2, ..self }
+        } else if subject.peer_of.is_some() {
+            Self { starts: 2, ..self }
+        } else {
+            self
+        }
     }
 }
 

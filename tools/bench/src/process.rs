@@ -23,6 +23,22 @@ pub(crate) fn own_cpu() -> Result<Duration, BoxError> {
     Ok(Duration::from_nanos(first_number(&fs::read_to_string("/proc/thread-self/schedstat")?)?))
 }
 
+/// The processes that it has started and that are still there.
+pub(crate) fn children(process: u32) -> Result<Vec<u32>, BoxError> {
+    let mut children = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let Some(id) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        // It may have ended in between.
+        let Ok(line) = fs::read_to_string(format!("/proc/{id}/stat")) else { continue };
+        // The parent is the second field after the name, which stands in brackets and may hold any character.
+        let parent = line.rsplit(')').next().and_then(|fields| fields.split_whitespace().nth(1));
+        if parent.is_some_and(|parent| parent.parse() == Ok(process)) {
+            children.push(id);
+        }
+    }
+    Ok(children)
+}
+
 fn first_number(line: &str) -> Result<u64, BoxError> {
     Ok(line.split(' ').next().unwrap_or_default().parse()?)
 }

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::counts::Counts;
 use crate::measure::{Round, Timed};
+use crate::serving::Served;
 
 /// A run.
 #[derive(Debug, Serialize)]
@@ -11,6 +12,8 @@ pub(crate) struct Results {
     pub(crate) subjects: Vec<Measured>,
     /// What one bare hash of cost 12 takes of a core, in each round, in nanoseconds.
     pub(crate) bare_hash: Vec<u64>,
+    /// Empty where the peers weren't asked for.
+    pub(crate) served: Vec<Served>,
 }
 
 /// A subject, measured.
@@ -18,6 +21,7 @@ pub(crate) struct Results {
 pub(crate) struct Measured {
     pub(crate) name: &'static str,
     pub(crate) floor: Option<&'static str>,
+    pub(crate) peer_of: Option<&'static str>,
     /// Bytes; `None` for a program that isn't ours.
     pub(crate) size: Option<u64>,
     pub(crate) timed: Timed,
@@ -42,6 +46,12 @@ impl Results {
     pub(crate) fn ratio(&self, quantity: Quantity, name: &str, floor: &str) -> Option<f64> {
         let (above, below) = (self.find(name)?, self.find(floor)?);
         ratio(&above.by_round(quantity), &below.by_round(quantity))
+    }
+
+    /// The same for the most memory that each has held.
+    #[expect(clippy::cast_precision_loss, reason = "KiB of a process have far fewer than 53 bits")]
+    pub(crate) fn memory_ratio(&self, name: &str, floor: &str) -> Option<f64> {
+        Some(self.find(name)?.timed.peak_memory as f64 / self.find(floor)?.timed.peak_memory as f64)
     }
 
     /// How many times as much of a core a call takes as one bare hash.

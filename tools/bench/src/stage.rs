@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,11 +17,13 @@ use shared::password::{Cost, Password, PasswordHash};
 use shared::scope::Scopes;
 use shared::session::{ClientHints, Policy, Session, SessionId};
 use shared::store::Store;
+use shared::throttle::Address;
 use shared::time::Timestamp;
 use shared::token::{self, Grant};
 use shared::user::User;
 use shared::username::Username;
 
+use crate::peers::Peers;
 use crate::subject::Subject;
 
 /// The password of every user.
@@ -29,7 +31,7 @@ pub(crate) const PASSWORD: &str = "secret";
 /// The user of the sample events, whose sessions are listed, so that nobody signs in as that user.
 const USER: &str = "johndoe";
 /// The user whose hash costs as much as the template says.
-const DEAR_USER: &str = "dear";
+pub(crate) const DEAR_USER: &str = "dear";
 /// The user whose hash costs next to nothing, to see everything else.
 const CHEAP_USER: &str = "cheap";
 const DEAR: u8 = 12;
@@ -37,6 +39,7 @@ const CHEAP: u8 = 4;
 const SCOPES: &str = "profile:read profile:write";
 /// What the sample events say of the API.
 const ISSUER: &str = "https://gatehouse.example.com/prod";
+const ADDRESS: &str = "192.0.2.1";
 const DAY: Duration = Duration::from_hours(24);
 
 /// The stack that the functions run against.
@@ -96,6 +99,7 @@ impl Stage {
         for (username, cost) in [(DEAR_USER, Cost::new(DEAR)?), (CHEAP_USER, Cost::new(CHEAP)?)] {
             add_user(&store, username, cost, now).await?;
         }
+        sign_in(&store, CHEAP_USER, now).await?;
         add_sessions(&store, now).await?;
         Ok(Self { stack, root: root.to_owned(), binaries: binaries.clone() })
     }
@@ -106,14 +110,19 @@ impl Stage {
     }
 
     /// Everything that is measured, each floor before what is compared with it.
-    pub(crate) async fn subjects(&self, now: Timestamp) -> Result<Vec<Subject>, BoxError> {
-        let mut subjects = self.authorizers(now).await?;
+    pub(crate) async fn subjects(&self, now: Timestamp, peers: Option<&Peers>) -> Result<Vec<Subject>, BoxError> {
+        let mut subjects = self.authorizers(now, peers).await?;
         subjects.extend(self.handlers()?);
-        subjects.extend(self.logins()?);
+        subjects.extend(self.logins(peers)?);
         Ok(subjects)
     }
 
-    async fn authorizers(&self, now: Timestamp) -> Result<Vec<Subject>, BoxError> {
+    /// Where the stack's gateway listens.
+    pub(crate) fn address(&self) -> Result<SocketAddr, BoxError> {
+        Ok(self.stack.url().trim_start_matches("http://").parse()?)
+    }
+
+    async fn authorizers(&self, now: Timestamp, peers: Option<&Peers>) -> Result<Vec<Subject>, BoxError> {
         let mut rng = UnwrapErr(SysRng);
         let mut generate = |algorithm| SigningKeys::generate(algorithm, now, &mut rng).ok_or("no key can be made");
         let (symmetric, asymmetric) = (generate(Algorithm::Hs256)?, generate(Algorithm::Es256)?);
@@ -124,13 +133,14 @@ impl Stage {
         self.store().await.publish_key(newest.id(), &row, now).await?;
 
         let secret = serde_json::from_str::<Value>(&inline(&symmetric))?["keys"][0]["k"].as_str().map(str::to_owned);
+        let secret = secret.ok_or("an HS256 key without its secret")?;
         let floor = Subject {
             command: self.binary("floor-authorizer")?,
             floor: None,
             limited: false,
             ..self.subject("floor, HS256", "authorizer", &hs256, "Allow")?
         }
-        .with("FLOOR_KEY", &secret.ok_or("an HS256 key without its secret")?);
+        .with("FLOOR_KEY", &secret);
         let noop = Subject {
             command: self.binary("floor-noop")?,
             floor: Some("floor, HS256"),
@@ -142,7 +152,7 @@ impl Stage {
                 .with("ISSUER", ISSUER)
                 .with("VERIFYING_KEYS", ring))
         };
-        Ok(vec![
+        let mut subjects = vec![
             floor,
             noop,
             authorizer("authorizer, HS256", &hs256, &inline(&symmetric))?,
@@ -150,7 +160,13 @@ impl Stage {
                 .with("LOG_LEVEL", "error"),
             authorizer("authorizer, ES256", &es256, &inline(&asymmetric))?,
             authorizer("authorizer, ES256 from the table", &es256, "")?,
-        ])
+        ];
+        if let Some(peers) = peers {
+            let base = self.subject("a peer", "authorizer", &hs256, "Allow")?;
+            let base = base.with("ISSUER", ISSUER).with("PEER_SECRET", &secret);
+            subjects.extend(peers.authorizers(&base, "authorizer, HS256"));
+        }
+        Ok(subjects)
     }
 
     fn handlers(&self) -> Result<Vec<Subject>, BoxError> {
@@ -166,7 +182,7 @@ impl Stage {
     }
 
     /// With the right password: a wrong one is taken a few times, and then answered with 429.
-    fn logins(&self) -> Result<Vec<Subject>, BoxError> {
+    fn logins(&self, peers: Option<&Peers>) -> Result<Vec<Subject>, BoxError> {
         let login = |name, username: &str| -> Result<Subject, BoxError> {
             let event = edited(&self.root.join("events/login-form.json"), |event| {
                 event["body"] = format!("username={username}&password={PASSWORD}").into();
@@ -178,11 +194,18 @@ impl Stage {
         };
         let floor =
             Subject { command: self.binary("floor-login")?, limited: false, ..cheap("floor of login, cost 4")? };
-        Ok(vec![
+        let mut subjects = vec![
             floor,
             Subject { floor: Some("floor of login, cost 4"), ..cheap("login, cost 4")? },
             Subject { slow: true, limited: false, ..login("login, cost 12", DEAR_USER)? },
-        ])
+        ];
+        if let Some(peers) = peers {
+            // It has a secret of its own: nobody looks at its tokens.
+            let base = Subject { expected: "access_token", ..cheap("a peer")? };
+            let base = base.with("ISSUER", ISSUER).with("PEER_SECRET", &"A".repeat(43));
+            subjects.push(peers.login(&base, "login, cost 4"));
+        }
+        Ok(subjects)
     }
 
     /// A function of the template, with the environment that it would be started with.
@@ -202,6 +225,7 @@ impl Stage {
             event: event.to_owned(),
             expected,
             floor: None,
+            peer_of: None,
             slow: false,
             limited: true,
         })
@@ -225,6 +249,14 @@ async fn add_user(store: &Store, username: &str, cost: Cost, now: Timestamp) -> 
     Ok(())
 }
 
+/// Makes the address of the sample events a known one of the user's.
+async fn sign_in(store: &Store, username: &str, now: Timestamp) -> Result<(), BoxError> {
+    let (username, address) = (Username::parse(username)?, Address::of(Some(ADDRESS)));
+    let guess = store.count_guess(&username, address, now, &mut UnwrapErr(SysRng)).await?;
+    let guess = guess.map_err(|throttled| format!("a first guess was refused: {}", throttled.limit))?;
+    Ok(store.guess_was_right(&guess, now).await?)
+}
+
 /// Three sessions of the user that the sample events name.
 async fn add_sessions(store: &Store, now: Timestamp) -> Result<(), BoxError> {
     let policy = Policy { lifetime: 90 * DAY, idle: 30 * DAY, grace: Duration::from_secs(10) };
@@ -234,7 +266,7 @@ async fn add_sessions(store: &Store, now: Timestamp) -> Result<(), BoxError> {
             Scopes::parse(SCOPES)?,
             "gatehouse".to_owned(),
             1,
-            ClientHints { address: Some("192.0.2.1".to_owned()), user_agent: Some("curl/8.5.0".to_owned()) },
+            ClientHints { address: Some(ADDRESS.to_owned()), user_agent: Some("curl/8.5.0".to_owned()) },
             &policy,
             now,
         );

@@ -21,6 +21,8 @@ pub(crate) struct Subject {
     pub(crate) expected: &'static str,
     /// The subject that it's compared with.
     pub(crate) floor: Option<&'static str>,
+    /// The function of ours that does the same, where this is a peer's.
+    pub(crate) peer_of: Option<&'static str>,
     /// Whether a call takes a quarter of a second, so that there are few.
     pub(crate) slow: bool,
     /// Whether its counts are held to limits.

@@ -8,6 +8,7 @@ use crate::results::{Measured, Quantity, Results};
 pub(crate) fn table(results: &Results) -> String {
     let mut text = String::from("\n");
     ratios(&mut text, results);
+    peers(&mut text, results);
     times(&mut text, results);
     counts(&mut text, results);
     text
@@ -23,6 +24,24 @@ fn ratios(text: &mut String, results: &Results) {
         Some([name, ratio(Quantity::Cold), ratio(Quantity::Warm), ratio(Quantity::Cpu), floor.to_owned()])
     });
     write(text, ["times its floor", "cold start", "warm call", "CPU per call", "the floor"], rows);
+}
+
+fn peers(text: &mut String, results: &Results) {
+    let rows: Vec<_> = results
+        .subjects
+        .iter()
+        .filter_map(|subject| {
+            let ours = subject.peer_of?;
+            let say = |ratio: Option<f64>| ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.1}"));
+            let ratio = |quantity| say(results.ratio(quantity, subject.name, ours));
+            let memory = say(results.memory_ratio(subject.name, ours));
+            let name = subject.name.to_owned();
+            Some([name, ratio(Quantity::Cold), ratio(Quantity::Warm), ratio(Quantity::Cpu), memory, ours.to_owned()])
+        })
+        .collect();
+    if !rows.is_empty() {
+        write(text, ["times ours", "cold start", "warm call", "CPU per call", "memory", "ours"], rows.into_iter());
+    }
 }
 
 fn times(text: &mut String, results: &Results) {
@@ -79,7 +98,8 @@ pub(crate) fn milli(nanoseconds: u64) -> f64 {
     nanoseconds as f64 / 1e6
 }
 
-fn micro(nanoseconds: u64) -> String {
+/// Nanoseconds in microseconds, or in milliseconds where they are many.
+pub(crate) fn micro(nanoseconds: u64) -> String {
     if nanoseconds < 10_000_000 {
         format!("{:.1} µs", milli(nanoseconds) * 1e3)
     } else {

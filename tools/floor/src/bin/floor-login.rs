@@ -1,13 +1,15 @@
-//! The floor of login: the same calls to Secrets Manager and `DynamoDB`, the same hash and the same signature, over
-//! blocking sockets with requests that are signed by hand. The hash and the token are the domain's, so that what is left
+//! The floor of login: the same calls to Secrets Manager and `DynamoDB`, the same hash and the same signatures, over
+//! blocking sockets with requests that are signed by hand. The hash and the tokens are the domain's, so that what is left
 //! of the difference is the AWS SDK, the Lambda runtime, HTTP types and the log.
 //!
-//! A sign-in from a known address makes four calls of the table: it counts the guess, reads the user, notes that the
-//! guess was right, and writes the session.
+//! It makes the calls of a sign-in from an address that is known, and fails where the address isn't.
 
 use std::io;
 use std::time::{Duration, SystemTime};
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use floor::dynamo::{Credentials, Service};
 use floor::{message, runtime};
 use rand::rand_core::UnwrapErr;
@@ -15,8 +17,10 @@ use rand::rngs::SysRng;
 use serde::Deserialize;
 use shared::key::SigningKeys;
 use shared::password::{Password, PasswordHash};
+use shared::refresh_token::RefreshToken;
 use shared::scope::Scopes;
 use shared::session::SessionId;
+use shared::throttle::{Address, Pair};
 use shared::time::Timestamp;
 use shared::token::{self, Grant};
 use shared::username::Username;
@@ -32,6 +36,20 @@ struct Secret {
 #[derive(Deserialize)]
 struct Event {
     body: String,
+    #[serde(rename = "requestContext")]
+    context: Context,
+}
+
+#[derive(Deserialize)]
+struct Context {
+    identity: Identity,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Identity {
+    source_ip: String,
+    user_agent: String,
 }
 
 struct Login<'a> {
@@ -77,10 +95,12 @@ impl Login<'_> {
         };
         let username = Username::parse(&field("username")).map_err(io::Error::other)?;
         let password = Password::new(field("password")).map_err(io::Error::other)?;
-        self.note_guess("1", now)?;
+        let guess = Guess::new(&username, &event.context.identity.source_ip);
+        self.count(&guess, now)?;
         let body = format!(
-            r#"{{"TableName":"{}","Key":{{"pk":{{"S":"USER#{username}"}},"sk":{{"S":"USER"}}}},"ConsistentRead":true}}"#,
-            self.table
+            r#"{{"TableName":"{}","Key":{{"pk":{{"S":"USER#{}"}},"sk":{{"S":"USER"}}}},"ConsistentRead":true}}"#,
+            self.table,
+            username.folded()
         );
         let row = self.call("DynamoDB_20120810.GetItem", &body, now)?;
         let hash = message::quoted_after(row, br#""password_hash":{"S":""#)
@@ -89,21 +109,40 @@ impl Login<'_> {
         if !PasswordHash::parse(hash).map_err(io::Error::other)?.verify(&password) {
             return Ok(REFUSED.to_owned());
         }
-        self.note_guess("0", now)?;
-        self.sign_in(&username, now)
+        self.forgive(&guess, now)?;
+        self.sign_in(&username, &event.context.identity, now)
     }
 
-    /// Writes how many guesses there were since the last sign-in.
-    fn note_guess(&mut self, failures: &str, now: SystemTime) -> io::Result<()> {
-        let expires = Timestamp::from(now).0 + 86_400;
+    /// Counts the guess.
+    fn count(&mut self, guess: &Guess, now: SystemTime) -> io::Result<()> {
         let body = format!(
-            r#"{{"TableName":"{}","Key":{{"pk":{{"S":"ATTEMPT#floor"}},"sk":{{"S":"ATTEMPT"}}}},"UpdateExpression":"SET failures = :failures, expires_at = :expires","ExpressionAttributeValues":{{":failures":{{"N":"{failures}"}},":expires":{{"N":"{expires}"}}}}}}"#,
-            self.table
+            r#"{{"TableName":"{}",{},"UpdateExpression":"SET failures = :failures, blocked_until = :blocked_until, last_guess = :id","ConditionExpression":"failures = :zero AND known_until > :now","ExpressionAttributeValues":{{":zero":{{"N":"0"}},":now":{{"N":"{now}"}},":failures":{{"N":"1"}},":blocked_until":{{"N":"{now}"}},":id":{{"S":"{}"}}}},"ReturnValuesOnConditionCheckFailure":"ALL_OLD"}}"#,
+            self.table,
+            guess.row,
+            guess.id.as_str(),
+            now = Timestamp::from(now).0,
         );
         self.call("DynamoDB_20120810.UpdateItem", &body, now).map(drop)
     }
 
-    fn sign_in(&mut self, username: &Username, now: SystemTime) -> io::Result<String> {
+    /// Notes that the guess was right.
+    fn forgive(&mut self, guess: &Guess, now: SystemTime) -> io::Result<()> {
+        let pair = Pair::signed_in(now.into());
+        let known_until = pair.known_until.ok_or_else(|| io::Error::other("an address that nobody knows"))?;
+        let body = format!(
+            r#"{{"TableName":"{}",{},"UpdateExpression":"SET failures = :failures, blocked_until = :blocked_until, known_until = :known_until, last_guess = :id, expires_at = :expires","ExpressionAttributeValues":{{":failures":{{"N":"{}"}},":blocked_until":{{"N":"{}"}},":known_until":{{"N":"{}"}},":id":{{"S":"{}.right"}},":expires":{{"N":"{}"}}}}}}"#,
+            self.table,
+            guess.row,
+            pair.failures,
+            pair.blocked_until.0,
+            known_until.0,
+            guess.id.as_str(),
+            pair.expires().0,
+        );
+        self.call("DynamoDB_20120810.UpdateItem", &body, now).map(drop)
+    }
+
+    fn sign_in(&mut self, username: &Username, from: &Identity, now: SystemTime) -> io::Result<String> {
         let mut rng = UnwrapErr(SysRng);
         let session = SessionId::generate(&mut rng);
         let grant = Grant {
@@ -118,17 +157,23 @@ impl Login<'_> {
         let seconds = Timestamp::from(now);
         let key = self.ring.signing(seconds).ok_or_else(|| io::Error::other("no key signs yet"))?;
         let access = token::issue(&grant, key, seconds, &mut rng).map_err(io::Error::other)?;
-        let expires = seconds.0 + 30 * 86_400;
+        let refresh = RefreshToken::issue(username, &session, 0, key.refresh_key());
         let body = format!(
-            r#"{{"TableName":"{}","Item":{{"pk":{{"S":"SESSION#{username}"}},"sk":{{"S":"{}"}},"counter":{{"N":"0"}},"client_id":{{"S":"gatehouse"}},"created_at":{{"N":"{}"}},"expires_at":{{"N":"{expires}"}}}},"ConditionExpression":"attribute_not_exists(pk)"}}"#,
+            r#"{{"TableName":"{}","Item":{{"pk":{{"S":"SESSION#{}"}},"sk":{{"S":"{}"}},"counter":{{"N":"0"}},"client_id":{{"S":"gatehouse"}},"password_version":{{"N":"1"}},"created_at":{{"N":"{now}"}},"last_used_at":{{"N":"{now}"}},"ends_at":{{"N":"{}"}},"expires_at":{{"N":"{}"}},"scopes":{{"SS":["profile:read","profile:write"]}},"address":{{"S":"{}"}},"user_agent":{{"S":"{}"}}}},"ConditionExpression":"attribute_not_exists(pk)"}}"#,
             self.table,
+            username.folded(),
             session.as_str(),
-            seconds.0,
+            seconds.0 + 90 * 86_400,
+            seconds.0 + 30 * 86_400,
+            from.source_ip,
+            from.user_agent,
+            now = seconds.0,
         );
         self.call("DynamoDB_20120810.PutItem", &body, now)?;
         Ok(format!(
-            r#"{{"statusCode":200,"headers":{{"content-type":"application/json"}},"body":"{{\"access_token\":\"{}\",\"token_type\":\"bearer\",\"expires_in\":1800}}"}}"#,
-            access.expose()
+            r#"{{"statusCode":200,"headers":{{"content-type":"application/json"}},"body":"{{\"access_token\":\"{}\",\"token_type\":\"bearer\",\"expires_in\":1800,\"refresh_token\":\"{}\",\"scope\":\"profile:read profile:write\"}}"}}"#,
+            access.expose(),
+            refresh.expose()
         ))
     }
 
@@ -138,5 +183,22 @@ impl Login<'_> {
             none => none.insert(Service::connect("dynamodb", self.url, self.credentials)?),
         };
         store.call(target, body, now)
+    }
+}
+
+/// A guess at an account's password.
+struct Guess {
+    /// The row that counts it, as the member `Key` of a request.
+    row: String,
+    id: SessionId,
+}
+
+impl Guess {
+    fn new(username: &Username, address: &str) -> Self {
+        let named = format!("pair\n{}\n{}", username.folded(), Address::of(Some(address)));
+        let digest = URL_SAFE_NO_PAD.encode(digest(&SHA256, named.as_bytes()));
+        let row = format!(r#""Key":{{"pk":{{"S":"ATTEMPT#{digest}"}},"sk":{{"S":"ATTEMPT"}}}}"#);
+        // Random bytes of the same number and form as the store draws.
+        Self { row, id: SessionId::generate(&mut UnwrapErr(SysRng)) }
     }
 }

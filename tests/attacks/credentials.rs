@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shared::key::Algorithm;
 
-use crate::forge::{Decision, Forger, Gate, all, bearer, http, ours, rest};
+use crate::forge::{Decision, Forger, Gate, all, bearer, http, ours, rest, with};
 
 fn decide(event: &Value) -> Decision {
     Gate::ours().decide(&event.to_string())
@@ -65,6 +65,43 @@ fn a_cookie_beside_a_header_must_be_the_same_token() {
             "__Host-access_token=\"{one}\"",
         ] {
             assert_eq!(with(cookie), Decision::Refused, "{cookie}");
+        }
+    }
+}
+
+#[test]
+fn a_cookie_alone_changes_nothing_unless_the_page_is_ours() {
+    let (token, own) = (token(), json!("https://api.example.com"));
+    for event in [rest, http] {
+        let decide = |method: &str, headers: Value| {
+            let mut event = event(&headers);
+            event["httpMethod"] = json!(method);
+            event["requestContext"]["http"] = json!({ "method": method });
+            decide(&event)
+        };
+        let cookie = json!({ "cookie": format!("__Host-access_token={token}") });
+        for method in ["GET", "HEAD", "OPTIONS"] {
+            assert_eq!(decide(method, cookie.clone()), Decision::Allowed, "{method}");
+        }
+        for method in ["POST", "PUT", "PATCH", "DELETE", "get", ""] {
+            assert_eq!(decide(method, cookie.clone()), Decision::Refused, "{method}");
+            assert_eq!(decide(method, with(cookie.clone(), "origin", own.clone())), Decision::Allowed, "{method}");
+            let fetched = |site: &str| with(cookie.clone(), "sec-fetch-site", json!(site));
+            assert_eq!(decide(method, fetched("same-origin")), Decision::Allowed, "{method}");
+            for site in ["cross-site", "same-site", "none", ""] {
+                assert_eq!(decide(method, fetched(site)), Decision::Refused, "{method} {site}");
+            }
+            for origin in [
+                "null",
+                "https://attacker.example",
+                "https://api.example.com.attacker.example",
+                "http://api.example.com",
+            ] {
+                let headers = with(cookie.clone(), "origin", json!(origin));
+                assert_eq!(decide(method, headers), Decision::Refused, "{method} {origin}");
+            }
+            // A header is put there by a script, which no page of others has of ours.
+            assert_eq!(decide(method, bearer(&token)), Decision::Allowed, "{method}");
         }
     }
 }

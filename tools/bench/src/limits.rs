@@ -144,7 +144,8 @@ impl Figures {
             // Writing to a string doesn't fail.
             let _ = writeln!(text, "\n[\"{subject}\"]");
             for (name, number) in numbers {
-                let number = if subject == SIZES { (number + number / 50).next_multiple_of(SIZE_STEP) } else { *number };
+                let number =
+                    if subject == SIZES { (number + number / 50).next_multiple_of(SIZE_STEP) } else { *number };
                 let _ = writeln!(text, "{name} = {number}");
             }
         }

@@ -254,7 +254,8 @@ impl<R: ReadKeys> KeySource<R> {
     /// The keys.
     ///
     /// # Errors
-    /// [`KeysUnavailable`] where none have been read so far and they can't be read now.
+    /// [`KeysUnavailable`] where none have been read so far and they can't be read now, and where those that were
+    /// read are no more.
     pub async fn keys(&self) -> Result<Arc<R::Keys>, KeysUnavailable> {
         let (cached, stale, failed, just_failed) = {
             let (cache, now) = (self.lock(), (self.clock)());
@@ -264,7 +265,7 @@ impl<R: ReadKeys> KeySource<R> {
         let Some(keys) = cached else { return self.read().await };
         // A failure of long ago says nothing of now: only while reads go on failing do calls not wait for them.
         if stale && !just_failed {
-            return Ok(self.read_or_keep().await.unwrap_or(keys));
+            return Ok(self.read_or_keep().await?.unwrap_or(keys));
         }
         if self.attempt(if failed { LOOK_AGAIN_AFTER } else { self.refresh.0 / 2 }) {
             let source = Self {
@@ -279,16 +280,20 @@ impl<R: ReadKeys> KeySource<R> {
     }
 
     /// Reads the keys anew; where that fails, says so in the log.
-    async fn read_or_keep(&self) -> Option<Arc<R::Keys>> {
+    ///
+    /// # Errors
+    /// [`KeysUnavailable::None`], where they were read and there is none any more: the last was retired.
+    async fn read_or_keep(&self) -> Result<Option<Arc<R::Keys>>, KeysUnavailable> {
         match self.read().await {
-            Ok(keys) => Some(keys),
+            Ok(keys) => Ok(Some(keys)),
+            Err(none @ KeysUnavailable::None) => Err(none),
             Err(error) => {
                 warn!(
                     security_event = "keys_not_refreshed",
                     cause = causes(&error),
                     "the keys could not be read anew, and the old ones stay in use"
                 );
-                None
+                Ok(None)
             }
         }
     }
@@ -326,9 +331,14 @@ impl<R: ReadKeys> KeySource<R> {
         let outcome = self.reader.read(now).await.map(Arc::new);
         let mut cache = self.lock();
         cache.failed = outcome.is_err();
-        if let Ok(keys) = &outcome {
-            cache.keys = Some(Arc::clone(keys));
-            cache.read = now;
+        match &outcome {
+            Ok(keys) => {
+                cache.keys = Some(Arc::clone(keys));
+                cache.read = now;
+            }
+            // An answer, and no failure: what was there must not stay in use.
+            Err(KeysUnavailable::None) => cache.keys = None,
+            Err(_) => {}
         }
         outcome
     }
@@ -358,6 +368,7 @@ mod tests {
     struct Counter {
         reads: AtomicU64,
         broken: AtomicBool,
+        empty: AtomicBool,
     }
 
     impl ReadKeys for Arc<Counter> {
@@ -365,7 +376,13 @@ mod tests {
 
         async fn read(&self, _: Timestamp) -> Result<u64, KeysUnavailable> {
             let read = self.reads.fetch_add(1, Ordering::SeqCst) + 1;
-            if self.broken.load(Ordering::SeqCst) { Err(KeysUnavailable::None) } else { Ok(read) }
+            if self.broken.load(Ordering::SeqCst) {
+                Err(KeysUnavailable::Secret { id: "ring".to_owned(), source: "it is broken".into() })
+            } else if self.empty.load(Ordering::SeqCst) {
+                Err(KeysUnavailable::None)
+            } else {
+                Ok(read)
+            }
         }
     }
 
@@ -442,6 +459,31 @@ mod tests {
         counter.broken.store(false, Ordering::SeqCst);
         pass(3600);
         assert_eq!(*source.keys().await.unwrap(), 3);
+    }
+
+    #[tokio::test]
+    async fn keys_that_are_no_more_do_not_stay_in_use() {
+        let _guard = ONE_AT_A_TIME.lock().await;
+        // Read anew before a call, and beside one.
+        for (age, calls) in [(300, 1), (150, 2)] {
+            let (counter, source) = source();
+            source.keys().await.unwrap();
+            counter.empty.store(true, Ordering::SeqCst);
+            pass(age);
+            for _ in 1..calls {
+                assert_eq!(*source.keys().await.unwrap(), 1);
+                tokio::task::yield_now().await;
+            }
+            for _ in 0..3 {
+                assert!(matches!(source.keys().await, Err(KeysUnavailable::None)));
+            }
+            // Nor does a failure after that bring them back.
+            counter.broken.store(true, Ordering::SeqCst);
+            assert!(source.keys().await.is_err());
+            counter.broken.store(false, Ordering::SeqCst);
+            counter.empty.store(false, Ordering::SeqCst);
+            assert!(source.keys().await.is_ok());
+        }
     }
 
     #[tokio::test]

@@ -220,6 +220,29 @@ async fn a_retired_key_is_refused_and_another_signs_at_once() {
 }
 
 #[tokio::test]
+async fn a_retired_key_is_refused_although_no_rotation_has_followed() {
+    for algorithm in ["ES256", "HS256"] {
+        let api = Api::with(rotating(algorithm)).await;
+        api.stack.rotate().await.unwrap();
+        let leaked = format!("Bearer {}", api.token().await);
+        api.stack.rotate().await.unwrap();
+        let first = |token: &str| header(token)["kid"].as_str().unwrap().to_owned();
+        let id = first(&leaked[7..]);
+        api.until(async || first(&api.token().await) != id).await;
+        let good = api.token().await;
+        assert_eq!(api.protected(&leaked).await.status, 200);
+        // The secret of HS256 still has it.
+        api.store.retire_key(&id, crate::api::now()).await.unwrap();
+        api.until(async || api.protected(&leaked).await.status == 401).await;
+        assert_eq!(api.protected(&format!("Bearer {good}")).await.status, 200);
+        // With the last one retired too there is nothing to verify with, and no old key goes on doing so.
+        api.store.retire_key(&first(&good), crate::api::now()).await.unwrap();
+        api.until(async || api.protected(&leaked).await.status == 503).await;
+        api.protected(&format!("Bearer {good}")).await.error(503, "temporarily_unavailable");
+    }
+}
+
+#[tokio::test]
 async fn tokens_with_unknown_kids_drive_no_load() {
     let api = Api::with(rotating("ES256")).await;
     api.stack.rotate().await.unwrap();

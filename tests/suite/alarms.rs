@@ -113,7 +113,7 @@ async fn everything_that_counts() -> Api {
 #[tokio::test]
 async fn every_metric_of_an_alarm_or_the_dashboard_is_one_that_is_emitted() {
     let api = everything_that_counts().await;
-    let lines = lines(&api.log());
+    let lines = api.lines();
     let emitted: BTreeSet<Metric> = lines.iter().flat_map(emitted).collect();
     let resources = resources();
     let mut looked_at = Vec::new();
@@ -147,7 +147,7 @@ async fn every_metric_of_an_alarm_or_the_dashboard_is_one_that_is_emitted() {
 #[tokio::test]
 async fn metrics_are_of_this_stack_by_the_name_that_the_alarms_use() {
     let api = everything_that_counts().await;
-    let counted: Vec<_> = lines(&api.log()).into_iter().filter(|line| !line["_aws"].is_null()).collect();
+    let counted: Vec<_> = api.lines().into_iter().filter(|line| !line["_aws"].is_null()).collect();
     assert!(counted.iter().all(|line| line["stack"] == "gatehouse"), "{counted:?}");
     let resources = resources();
     let mut dimensions = 0;
@@ -210,14 +210,4 @@ fn untagged(value: &Yaml) -> &str {
         Yaml::Tagged(tagged) => tagged.value.as_str().unwrap(),
         value => value.as_str().unwrap(),
     }
-}
-
-/// The lines of the functions, without the local stack's own.
-pub fn lines(log: &str) -> Vec<Value> {
-    log.lines()
-        .filter(|line| !line.starts_with("[gateway] "))
-        // The local stack puts the function's name in front.
-        .map(|line| line.split_once("] ").unwrap().1)
-        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}")))
-        .collect()
 }

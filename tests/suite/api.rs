@@ -386,6 +386,17 @@ impl Api {
     pub fn log(&self) -> String {
         self.log.contents()
     }
+
+    /// The log lines of the functions, without the local stack's own.
+    pub fn lines(&self) -> Vec<Value> {
+        self.log()
+            .lines()
+            .filter(|line| !line.starts_with("[gateway] "))
+            // The local stack puts the function's name in front.
+            .map(|line| line.split_once("] ").unwrap().1)
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}")))
+            .collect()
+    }
 }
 
 impl Drop for Api {

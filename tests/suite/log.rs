@@ -6,10 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use shared::user::Status;
 
-use crate::{
-    alarms::lines,
-    api::{Api, FORM, JSON, PASSWORD, Setup, hash, leaks},
-};
+use crate::api::{Api, FORM, JSON, PASSWORD, Setup, hash, leaks};
 
 /// Every way through the functions that meets a secret, at the most talkative level.
 #[tokio::test]
@@ -132,10 +129,10 @@ async fn every_call_leaves_one_line() {
         ("sessions", "logged_out", post("/logout", json!({}))),
     ];
     for (function, outcome, call) in calls {
-        let before = lines(&api.log()).len();
+        let before = api.lines().len();
         call.await;
         // Behind the gateway the authorizer comes first, with a line of its own.
-        let lines: Vec<_> = lines(&api.log()).split_off(before).into_iter().collect();
+        let lines = api.lines().split_off(before);
         let of_function: Vec<_> = lines.iter().filter(|line| line["function"] == function).collect();
         let [line] = of_function.as_slice() else { panic!("{function} {outcome}: {lines:?}") };
         assert_eq!(line["outcome"], outcome, "{function}: {line}");
@@ -157,7 +154,7 @@ async fn what_threatens_an_account_is_a_security_event() {
     api.refresh(&refresh).await;
     api.refresh(&refresh).await;
     while api.login(&[("username", "jane"), ("password", "wrong password")]).await.status != 429 {}
-    let events = lines(&api.log()).into_iter().filter(|line| !line["security_event"].is_null());
+    let events = api.lines().into_iter().filter(|line| !line["security_event"].is_null());
     let names: Vec<_> = events.map(|line| line["security_event"].as_str().unwrap().to_owned()).collect();
     assert_eq!(names, ["refresh_token_reused", "guesses_throttled"]);
 }
@@ -169,7 +166,7 @@ async fn at_the_level_error_only_lines_with_metrics_are_left() {
     let bearer = format!("Bearer {}", api.token().await);
     api.protected(&bearer).await;
     api.protected("Bearer x").await;
-    let lines = lines(&api.log());
+    let lines = api.lines();
     let outcomes: Vec<_> = lines.iter().map(|line| line["outcome"].as_str().unwrap()).collect();
     assert_eq!(outcomes, ["signed_in", "refused"]);
     assert!(lines.iter().all(|line| !line["_aws"].is_null()), "{lines:?}");

@@ -200,6 +200,25 @@ async fn scopes_are_set_from_a_list_or_a_text() {
 }
 
 #[tokio::test]
+async fn the_log_says_who_gave_what_to_whom() {
+    let (api, bearer) = administered().await;
+    api.add_user("jane", hash(PASSWORD), "old", Status::Active).await;
+    for (body, status, scope) in [
+        (json!({ "scopes": ["b", "a"] }), None, Some("a b")),
+        (json!({ "status": "disabled" }), Some("disabled"), None),
+        (json!({ "status": "active", "scopes": [] }), Some("active"), Some("")),
+    ] {
+        assert_eq!(patch(&api, &bearer, "/users/jane", body.clone()).await.status, 200);
+        let mut lines = api.lines();
+        lines.retain(|line| line["function"] == "users");
+        let line = lines.last().unwrap();
+        assert_eq!((line["outcome"].as_str(), line["account"].as_str()), (Some("changed"), Some("jane")), "{line}");
+        assert!(line["user"].is_string() && line["session"].is_string(), "{line}");
+        assert_eq!((line["status"].as_str(), line["scope"].as_str()), (status, scope), "{body}: {line}");
+    }
+}
+
+#[tokio::test]
 async fn what_a_change_does_not_know_or_lacks_is_named() {
     let (api, bearer) = administered().await;
     api.add_user("jane", hash(PASSWORD), "old", Status::Active).await;

@@ -2,7 +2,7 @@
 
 use shared::cookie;
 
-use crate::event::{Event, Header};
+use crate::event::{Event, Header, Name};
 
 /// The request has no single credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,7 +57,7 @@ impl<'a> Credential<'a> {
 /// Two such headers are refused, also two equal ones. An HTTP API joins repeated ones with commas, which no token
 /// has.
 fn bearer(event: &Event) -> Result<Option<&str>, CredentialError> {
-    let value = match event.header("authorization") {
+    let value = match event.header(Name::Authorization) {
         Header::Absent => return Ok(None),
         Header::Single(value) => value,
         Header::Repeated => return Err(CredentialError::Several),

@@ -56,13 +56,34 @@ struct HttpContext {
     method: Option<String>,
 }
 
-/// The headers that are looked at, by their names in lower case. The gateway sends some thirty: of the others nothing is
-/// kept, since copying them would take as long as all the rest.
-struct Headers<V>(Vec<(&'static str, V)>);
+/// A header that is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Name {
+    Authorization,
+    Cookie,
+    Origin,
+    SecFetchSite,
+}
+
+impl Name {
+    const ALL: [Self; 4] = [Self::Authorization, Self::Cookie, Self::Origin, Self::SecFetchSite];
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Authorization => "authorization",
+            Self::Cookie => "cookie",
+            Self::Origin => "origin",
+            Self::SecFetchSite => "sec-fetch-site",
+        }
+    }
+}
+
+/// The headers that are looked at, in whatever case their names came. The gateway sends some thirty: of the others nothing
+/// is kept, since copying them would take as long as all the rest.
+struct Headers<V>(Vec<(Name, V)>);
 
 impl<V> Headers<V> {
-    /// The values of the header of this name, in whatever case it came.
-    fn values(&self, name: &str) -> impl Iterator<Item = &V> {
+    fn values(&self, name: Name) -> impl Iterator<Item = &V> {
         self.0.iter().filter(move |(found, _)| *found == name).map(|(_, value)| value)
     }
 }
@@ -86,7 +107,7 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for Headers<V> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Headers<V>, A::Error> {
                 let mut headers = Headers::default();
-                while let Some(HeaderName(name)) = map.next_key()? {
+                while let Some(KnownName(name)) = map.next_key()? {
                     match name {
                         Some(name) => headers.0.push((name, map.next_value()?)),
                         None => drop(map.next_value::<IgnoredAny>()?),
@@ -101,22 +122,21 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for Headers<V> {
 }
 
 /// The name of a header, where it is one that is looked at.
-struct HeaderName(Option<&'static str>);
+struct KnownName(Option<Name>);
 
-impl<'de> Deserialize<'de> for HeaderName {
+impl<'de> Deserialize<'de> for KnownName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Text;
 
         impl Visitor<'_> for Text {
-            type Value = HeaderName;
+            type Value = KnownName;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a header's name")
             }
 
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<HeaderName, E> {
-                let looked_at = ["authorization", "cookie", "origin", "sec-fetch-site"];
-                Ok(HeaderName(looked_at.into_iter().find(|name| name.eq_ignore_ascii_case(text))))
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<KnownName, E> {
+                Ok(KnownName(Name::ALL.into_iter().find(|name| name.text().eq_ignore_ascii_case(text))))
             }
         }
 
@@ -176,10 +196,10 @@ impl Event {
         }
     }
 
-    /// The header of this name in lower case, whatever case the client has sent it in.
+    /// The header of this name, whatever case the client has sent it in.
     ///
     /// A REST API sends each header twice, as its last value and as the list of all.
-    pub(crate) fn header(&self, name: &str) -> Header<'_> {
+    pub(crate) fn header(&self, name: Name) -> Header<'_> {
         let single: Vec<&str> = self.headers.values(name).map(String::as_str).collect();
         let multiple: Vec<&str> = self.multi_value_headers.values(name).flatten().map(String::as_str).collect();
         match (single.as_slice(), multiple.as_slice()) {
@@ -192,9 +212,9 @@ impl Event {
 
     /// What the request carries of cookies, each text holding one or more of them.
     pub(crate) fn cookies(&self) -> impl Iterator<Item = &str> {
-        let multiple: Vec<&str> = self.multi_value_headers.values("cookie").flatten().map(String::as_str).collect();
+        let multiple: Vec<&str> = self.multi_value_headers.values(Name::Cookie).flatten().map(String::as_str).collect();
         // The single form is the last of the others.
-        let single = self.headers.values("cookie").map(String::as_str).filter(|_| multiple.is_empty());
+        let single = self.headers.values(Name::Cookie).map(String::as_str).filter(|_| multiple.is_empty());
         let single: Vec<&str> = single.collect();
         self.cookies.iter().map(String::as_str).chain(single).chain(multiple)
     }
@@ -222,7 +242,7 @@ impl Event {
 
     /// Where the request says that it comes from.
     pub(crate) fn provenance(&self) -> Provenance<'_> {
-        Provenance { origin: self.header("origin").value(), fetch_site: self.header("sec-fetch-site").value() }
+        Provenance { origin: self.header(Name::Origin).value(), fetch_site: self.header(Name::SecFetchSite).value() }
     }
 
     pub(crate) fn domain_and_stage(&self) -> (Option<&str>, Option<&str>) {

@@ -54,7 +54,10 @@ impl Granted {
             .with("user", &self.username)
             .with("session", &self.session.id)
             .with("scope", &self.scopes);
-        self.key_made.iter().fold(entry, |entry, made| entry.counting(Metric::KeyAge(made.until(self.issued))))
+        match self.key_made {
+            Some(made) => entry.counting(Metric::KeyAge(made.until(self.issued))),
+            None => entry,
+        }
     }
 
     /// # Errors

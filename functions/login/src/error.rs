@@ -100,23 +100,18 @@ impl LoginError {
     pub(crate) fn entry(&self) -> Entry {
         match self {
             Self::Malformed(_) => Entry::refused("malformed"),
-            Self::Rejected(rejection) => {
-                let entry = Entry::refused(rejection);
-                rejection.user().iter().fold(entry, |entry, user| entry.with("user", *user))
-            }
+            Self::Rejected(rejection) => Entry::refused(rejection).with_any("user", rejection.user()),
             // No name: nobody has looked whether it is one, or a password in the wrong field.
             Self::Throttled(throttled) => Entry::refused("throttled")
                 .with("limit", &throttled.limit)
                 .security_event("guesses_throttled")
                 .counting(Metric::Throttles),
-            Self::Reused(reuse) => {
-                let entry = Entry::refused("reused")
-                    .security_event("refresh_token_reused")
-                    .with("user", &reuse.user)
-                    .with("session", &reuse.session)
-                    .counting(Metric::RefreshTokenReuse);
-                reuse.address.iter().fold(entry, |entry, address| entry.with("address", address))
-            }
+            Self::Reused(reuse) => Entry::refused("reused")
+                .security_event("refresh_token_reused")
+                .with("user", &reuse.user)
+                .with("session", &reuse.session)
+                .with_any("address", reuse.address.as_ref())
+                .counting(Metric::RefreshTokenReuse),
             Self::NotRefreshed(reason) => Entry::refused(reason),
             Self::CrossOrigin => Entry::refused("cross_origin"),
             Self::InvalidScope => Entry::refused("invalid_scope"),

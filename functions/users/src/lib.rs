@@ -84,15 +84,8 @@ impl From<Refusal> for ErrorResponse {
     }
 }
 
-/// What was done, for the log.
-struct Done {
-    outcome: &'static str,
-    /// The account that it was done to; none where several were listed.
-    account: Option<Username>,
-    /// What it has now.
-    changed: Vec<(&'static str, String)>,
-    response: Response<Body>,
-}
+/// The answer, and what the log is to say of it beside who has asked.
+type Done = (Response<Body>, Entry);
 
 /// A user as an administrator sees it. Times are seconds since 1970.
 #[derive(Serialize)]
@@ -120,11 +113,7 @@ impl Users {
     /// Answers one request. Without the authorizer's context there is no [`Identity`], and the answer is 401.
     pub async fn handle(&self, request: Request) -> (Response<Body>, Entry) {
         match self.answer(&request).await {
-            Ok((caller, Done { outcome, account, changed, response })) => {
-                let entry = Entry::new(outcome).by(&caller);
-                let entry = account.iter().fold(entry, |entry, account| entry.with("account", account));
-                (response, changed.iter().fold(entry, |entry, (name, value)| entry.with(name, value)))
-            }
+            Ok((caller, (response, entry))) => (response, entry.by(&caller)),
             Err(refusal) => {
                 let entry = refusal.entry();
                 (ErrorResponse::from(refusal).into(), entry)
@@ -138,9 +127,9 @@ impl Users {
         caller.require(if request.method() == Method::GET { READ } else { WRITE })?;
         let done = match Asked::of(request)? {
             Asked::List(page) => self.list(&page).await?,
-            Asked::Show(username) => self.show(username).await?,
-            Asked::Change(username, change) => self.change(username, &change).await?,
-            Asked::Delete(username) => self.delete(username).await?,
+            Asked::Show(username) => (self.show(&username).await?, Entry::new("shown").with("account", &username)),
+            Asked::Change(username, change) => self.change(&username, &change).await?,
+            Asked::Delete(username) => self.delete(&username).await?,
         };
         Ok((caller, done))
     }
@@ -152,49 +141,43 @@ impl Users {
         });
         let users: Vec<Shown> = readable.map(Shown::of).collect();
         let body = json!({ "users": users, "next_cursor": found.next.as_ref().map(cursor) });
-        Ok(Done { outcome: "listed", account: None, changed: Vec::new(), response: http::json(StatusCode::OK, &body) })
+        Ok((http::json(StatusCode::OK, &body), Entry::new("listed")))
     }
 
-    async fn show(&self, username: Username) -> Result<Done, Refusal> {
-        let user = self.store.find_user_summary(&username).await?.ok_or(Refusal::NotFound)?;
-        let response = http::json(StatusCode::OK, &Shown::of(&user));
-        Ok(Done { outcome: "shown", account: Some(username), changed: Vec::new(), response })
+    async fn show(&self, username: &Username) -> Result<Response<Body>, Refusal> {
+        let user = self.store.find_user_summary(username).await?.ok_or(Refusal::NotFound)?;
+        Ok(http::json(StatusCode::OK, &Shown::of(&user)))
     }
 
     /// Makes a change. What takes something away comes first: where something fails on the way, the account can do
     /// less than it should, and the same request again does the rest.
-    async fn change(&self, username: Username, change: &Change) -> Result<Done, Refusal> {
+    async fn change(&self, username: &Username, change: &Change) -> Result<Done, Refusal> {
         let now = (self.clock)();
         let found = |is_there: bool| if is_there { Ok(()) } else { Err(Refusal::NotFound) };
         if change.status == Some(Status::Disabled) {
-            found(self.store.set_status(&username, Status::Disabled, now).await?)?;
-            self.store.remove_sessions(&username, None, now).await?;
+            found(self.store.set_status(username, Status::Disabled, now).await?)?;
+            self.store.remove_sessions(username, None, now).await?;
         }
         if let Some(scopes) = &change.scopes {
-            found(self.store.set_scopes(&username, scopes, now).await?)?;
+            found(self.store.set_scopes(username, scopes, now).await?)?;
         }
         if change.status == Some(Status::Active) {
-            found(self.store.set_status(&username, Status::Active, now).await?)?;
+            found(self.store.set_status(username, Status::Active, now).await?)?;
         }
-        let status = change.status.map(|status| ("status", status.to_string()));
-        let scope = change.scopes.as_ref().map(|scopes| ("scope", scopes.to_string()));
-        let changed = status.into_iter().chain(scope).collect();
-        Ok(Done { outcome: "changed", changed, ..self.show(username).await? })
+        let entry = Entry::new("changed")
+            .with("account", username)
+            .with_any("status", change.status.as_ref())
+            .with_any("scope", change.scopes.as_ref());
+        Ok((self.show(username).await?, entry))
     }
 
-    /// Deletes an account. Its row goes last, so that where something fails the same request again finds it and goes
-    /// on; until then it is disabled, so that no session begins meanwhile.
-    async fn delete(&self, username: Username) -> Result<Done, Refusal> {
-        let now = (self.clock)();
-        if !self.store.set_status(&username, Status::Disabled, now).await? {
+    async fn delete(&self, username: &Username) -> Result<Done, Refusal> {
+        if !self.store.remove_user(username, (self.clock)()).await? {
             return Err(Refusal::NotFound);
         }
-        self.store.remove_sessions(&username, None, now).await?;
-        // Not there any more: another request has done it at the same time.
-        self.store.delete_user(&username).await?;
         let mut response = Response::new(Body::Empty);
         *response.status_mut() = StatusCode::NO_CONTENT;
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        Ok(Done { outcome: "deleted", account: Some(username), changed: Vec::new(), response })
+        Ok((response, Entry::new("deleted").with("account", username)))
     }
 }

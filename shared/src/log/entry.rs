@@ -46,6 +46,14 @@ impl Entry {
         self
     }
 
+    /// The same with another member, where there is one.
+    pub fn with_any(self, name: &'static str, value: Option<&(impl Display + ?Sized)>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+
     /// The same as the call of this caller.
     pub fn by(self, caller: &Identity) -> Self {
         self.with("user", &caller.username).with("session", &caller.session)

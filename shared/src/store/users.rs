@@ -201,7 +201,24 @@ impl Store {
         happened(answer, UpdateItemError::is_conditional_check_failed_exception)
     }
 
-    /// Deletes the account. `false`: there is none of that name.
+    /// Deletes the account and all of its sessions. `false`: there is none of that name.
+    ///
+    /// The account's row goes last, so that where something fails the same call again finds it and goes on; until then it
+    /// is disabled, so that no session begins meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError`] where rows can't be read or written; the account is disabled by then, or as it was.
+    pub async fn remove_user(&self, username: &Username, now: Timestamp) -> Result<bool, StoreError> {
+        let found = self.set_status(username, Status::Disabled, now).await?;
+        self.remove_sessions(username, None, now).await?;
+        if found {
+            // Not there any more: another call has done it at the same time.
+            self.delete_user(username).await?;
+        }
+        Ok(found)
+    }
+
+    /// Deletes the account's row and nothing else. `false`: there is none of that name.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] where the row can't be deleted.

@@ -116,10 +116,8 @@ pub(crate) async fn run(
             outcome(found, &name, "is disabled")
         }
         Command::Delete { name } => {
-            // The row goes last: after a failure the user can do less, and the same command again does the rest.
-            store.set_status(&name, Status::Disabled, clock()).await?;
-            end_sessions(store, &name, clock()).await?;
-            outcome(store.delete_user(&name).await?, &name, "is deleted")
+            let found = store.remove_user(&name, clock()).await?;
+            outcome(found, &name, "is deleted")
         }
         Command::SetPassword { name, hashing } => {
             let hash = hashing.read(&name, rng)?;

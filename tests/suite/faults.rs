@@ -263,6 +263,7 @@ async fn load(api: &Api, client: usize, until: Instant) -> Acknowledged {
         for _ in 0..3 {
             // Again at once, with the token that it has, as a client does that got no answer.
             refresh = loop {
+                assert!(until.elapsed() < Duration::from_mins(1), "the store is back, and no refresh succeeds");
                 let answer = api.refresh(&refresh).await;
                 if known.note(&answer, 200) {
                     break answer.refresh_token();

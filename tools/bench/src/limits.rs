@@ -111,13 +111,14 @@ impl Figures {
     fn compare(&self, limits: &Self) -> Verdict {
         let mut verdict = Verdict::default();
         for (subject, numbers) in &self.0 {
+            let is_shared = has_several_threads(numbers);
             for (name, number) in numbers {
                 let slack = match name.as_str() {
                     _ if subject == SIZES => SIZE_SLACK,
                     // A thread more or less that sleeps already.
-                    "system_calls" | "futexes" if numbers.get("threads") > Some(&1) => THREADS_SLACK,
+                    "system_calls" | "futexes" if is_shared => THREADS_SLACK,
                     // Twice the room that the limit was written with.
-                    "allocations" if numbers.get("threads") > Some(&1) => number / 50 + THREADS_SLACK,
+                    "allocations" if is_shared => number / 50 + THREADS_SLACK,
                     _ => 0,
                 };
                 match limits.0.get(subject).and_then(|limits| limits.get(name)) {
@@ -147,7 +148,7 @@ impl Figures {
         for (subject, numbers) in &self.0 {
             // Writing to a string doesn't fail.
             let _ = writeln!(text, "\n[\"{subject}\"]");
-            let is_shared = numbers.get("threads") > Some(&1);
+            let is_shared = has_several_threads(numbers);
             for (name, number) in numbers {
                 let limit = match name.as_str() {
                     _ if subject == SIZES => (number + number / 50).next_multiple_of(SIZE_STEP),
@@ -159,6 +160,10 @@ impl Figures {
         }
         text
     }
+}
+
+fn has_several_threads(numbers: &BTreeMap<String, u64>) -> bool {
+    numbers.get("threads") > Some(&1)
 }
 
 #[cfg(test)]

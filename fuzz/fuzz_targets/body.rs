@@ -5,21 +5,28 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use fuzz::forge::NOW;
-use lambda_http::{Body, Request, RequestExt, Response, http::header::CONTENT_TYPE};
+use lambda_http::{
+    Body, Request, RequestExt, Response,
+    http::{Method, header::CONTENT_TYPE},
+};
 use libfuzzer_sys::fuzz_target;
-use login::Login;
+use login::TokenEndpoint;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use rand::{rand_core::UnwrapErr, rngs::SysRng};
 use serde_json::Value;
 use shared::{
-    aws::laptop_config,
-    fields::{Fields, MAX_BODY},
+    aws::{key_cache::KeyCache, key_readers::SigningRing, sdk::laptop_config},
     issuer::Issuer,
-    key_source::{KeyRefresh, KeySource, SigningRing},
+    lambda::{
+        Router,
+        body::{Fields, MAX_BODY},
+    },
     origin::Origins,
-    password::{Cost, PasswordHash},
+    password::Cost,
+    random, routes,
     session::Policy,
     store::Store,
+    time::Clock,
+    use_cases::{authenticate::Authenticator, issue_tokens::TokenIssuer},
 };
 use tokio::runtime::Runtime;
 
@@ -29,7 +36,7 @@ const FIELDS: [&str; 9] =
     ["grant_type", "username", "password", "scope", "client_id", "cookie", "refresh_token", "token", "token_type_hint"];
 
 struct Endpoint {
-    login: Login<UnwrapErr<SysRng>>,
+    endpoint: TokenEndpoint,
     runtime: Runtime,
 }
 
@@ -42,31 +49,36 @@ impl Endpoint {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         // Nothing listens there, and nothing is to be sent.
         let sdk = runtime.block_on(laptop_config("http://127.0.0.1:9"));
-        let (cost, mut rng) = (Cost::new(4).unwrap(), UnwrapErr(SysRng));
-        let ring = r#"{"keys":[]}"#.parse().unwrap();
-        let login = Login {
-            store: Store::new(&sdk, "table"),
-            keys: KeySource::new(SigningRing::new(ring, &sdk), KeyRefresh::default(), || NOW),
-            issuer: Issuer::Fixed("https://api.example.com/prod".to_owned()),
-            audience: "gatehouse".to_owned(),
-            lifetime: "1800".parse().unwrap(),
-            sessions: Policy {
+        let (clock, store) = (Clock::stopped(NOW), Store::new(&sdk, "table"));
+        let ring = SigningRing::new(r#"{"keys":[]}"#.parse().unwrap(), &sdk);
+        let endpoint = TokenEndpoint {
+            authenticator: Authenticator::new(store.clone(), Cost::new(4).unwrap(), clock.clone(), random::system()),
+            store,
+            tokens: TokenIssuer {
+                keys: KeyCache::new(ring, Duration::from_mins(1), clock.clone()),
+                audience: "gatehouse".to_owned(),
+                lifetime: Duration::from_mins(30),
+                clock,
+                random: random::system(),
+            },
+            policy: Policy {
                 lifetime: Duration::from_secs(1000),
                 idle: Duration::from_secs(100),
                 grace: Duration::from_secs(10),
             },
+            issuer: Issuer::Fixed("https://api.example.com/prod".to_owned()),
             origins: Origins::default(),
-            cost,
-            decoy: PasswordHash::decoy(cost, &mut rng),
-            clock: || NOW,
-            rng,
         };
-        Self { login, runtime }
+        Self { endpoint, runtime }
     }
 
     fn answer(&self, path: &str, content_type: &str, body: &[u8]) -> (u16, String) {
-        let request = request(content_type, body).with_raw_http_path(path);
-        let response: Response<Body> = self.runtime.block_on(self.login.handle(request)).0;
+        let mut request = request(content_type, body).with_raw_http_path(path);
+        *request.method_mut() = Method::POST;
+        let router = Router::new()
+            .route(routes::LOGIN, |call| self.endpoint.grant(call))
+            .route(routes::REVOKE, |call| self.endpoint.revoke(call));
+        let response: Response<Body> = self.runtime.block_on(router.answer(request)).0;
         let Body::Text(text) = response.body() else { panic!("no text") };
         (response.status().as_u16(), text.clone())
     }

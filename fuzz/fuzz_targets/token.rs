@@ -8,8 +8,8 @@ use fuzz::{
 };
 use libfuzzer_sys::fuzz_target;
 use shared::{
+    access_token::{self, MAX_LENGTH},
     key::Algorithm,
-    token::{self, MAX_LENGTH},
 };
 
 thread_local! {
@@ -36,9 +36,9 @@ fn as_it_is(data: &[u8]) {
         assert_eq!(decision, if is_good { Decision::Allowed } else { Decision::Refused });
     }
     // Somewhere else, or later, none is good.
-    assert!(token::verify(text, keys(), "https://other.example", AUDIENCE, NOW).is_err());
-    assert!(token::verify(text, keys(), ISSUER, "another", NOW).is_err());
-    assert!(token::verify(text, keys(), ISSUER, AUDIENCE, shared::time::Timestamp(NOW.0 + 1800)).is_err());
+    assert!(access_token::verify(text, keys(), "https://other.example", AUDIENCE, NOW).is_err());
+    assert!(access_token::verify(text, keys(), ISSUER, "another", NOW).is_err());
+    assert!(access_token::verify(text, keys(), ISSUER, AUDIENCE, shared::time::Timestamp(NOW.0 + 1800)).is_err());
 }
 
 /// Header and claims, with a line's end between them, under a good signature: the verifier says what the model says.

@@ -1,37 +1,26 @@
-//! What the functions have in common.
+//! What the functions have in common, in layers of which each imports only those above it in this list:
 //!
-//! The domain comes first: [`user`], [`username`], [`password`], [`scope`], [`session`], [`issuer`], [`origin`],
-//! [`cookie`], [`key`], [`token`], [`refresh_token`], [`throttle`] and [`time`] know nothing of Lambda, AWS, HTTP or
-//! the environment, and take time and randomness as
-//! arguments. The adapters [`store`], [`key_source`], [`aws`], [`http`], [`fields`], [`identity`], [`settings`]
-//! and [`log`] connect them to the world, and import the domain, never the other way round.
+//! 1. [`values`]: values that are parsed once, and the laws between them;
+//! 2. [`store`]: the tables, one file for each kind of row;
+//! 3. [`aws`]: the SDK's configuration, the signing secret, and the cache of keys;
+//! 4. [`use_cases`]: sign in, refresh, register and the others, each once, whoever asks;
+//! 5. [`lambda`]: the edge, where events become values and outcomes become answers, with [`routes`] beside it.
+//!
+//! A test (`tests/suite/layers.rs`) holds the files to this order. The modules of [`values`] are also found at the top.
 
 #[cfg(feature = "aws")]
 pub mod aws;
-pub mod cookie;
-pub mod fields;
-pub mod http;
-pub mod identity;
-pub mod issuer;
-pub mod key;
-#[cfg(feature = "aws")]
-pub mod key_source;
-pub mod log;
-pub mod origin;
-pub mod password;
-pub mod refresh_token;
-pub mod scope;
-pub mod session;
-pub mod settings;
+mod error;
+pub mod lambda;
+pub mod routes;
 #[cfg(feature = "aws")]
 pub mod store;
-pub mod throttle;
-pub mod time;
-pub mod token;
-pub mod user;
-pub mod username;
+#[cfg(feature = "aws")]
+pub mod use_cases;
+pub mod values;
 
-pub use identity::Identity;
-
-/// The cause of a failure, of any type.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub use error::{BoxError, causes};
+pub use values::{
+    access_token, client, cookie, guessing, issuer, key, key_setting, origin, password, random, refresh_token, scope,
+    session, time, user, username,
+};

@@ -7,8 +7,8 @@ use aws_lc_rs::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use shared::{
+    access_token::Refusal,
     key::{Algorithm, VerifyingKeys},
-    token::Refusal,
 };
 
 use crate::forge::{

@@ -1,7 +1,7 @@
 //! Keys that a token brings along or points to (CVE-2018-0114 and its like): they are never looked at.
 
 use serde_json::{Value, json};
-use shared::{key::Algorithm, token::Refusal};
+use shared::{access_token::Refusal, key::Algorithm};
 
 use crate::forge::{Forger, all, assert_accepted, assert_refused, encode, with, without};
 

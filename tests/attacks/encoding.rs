@@ -1,6 +1,6 @@
 //! Base64url has one spelling: no padding, no other alphabet, no white space, no spare bits (RFC 7515 section 2).
 
-use shared::token::Refusal;
+use shared::access_token::Refusal;
 
 use crate::forge::{Decision, all, assert_refused, claims, decide, encode, verify};
 

@@ -2,7 +2,7 @@
 //!
 //! It signs by aws-lc itself: no code of ours that makes tokens takes part.
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
 use authorizer::{Answer, Authorizer, AuthorizerError, RouteScopes};
 use aws_lc_rs::{
@@ -14,12 +14,12 @@ use aws_lc_rs::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use shared::{
+    access_token::{self, Refusal, Verified},
+    aws::{key_cache::KeyCache, key_readers::VerifyingRing},
     issuer::Issuer,
     key::{Algorithm, VerifyingKeys},
-    key_source::{KeyRefresh, KeySource, VerifyingRing},
     origin::Origins,
-    time::Timestamp,
-    token::{self, Refusal, Verified},
+    time::{Clock, Timestamp},
 };
 use tokio::runtime::Runtime;
 
@@ -218,7 +218,7 @@ pub fn keys() -> &'static VerifyingKeys {
 }
 
 pub fn verify(token: &str) -> Result<Verified, Refusal> {
-    token::verify(token, keys(), ISSUER, AUDIENCE, NOW)
+    access_token::verify(token, keys(), ISSUER, AUDIENCE, NOW)
 }
 
 /// What an authorizer makes of a request.
@@ -237,9 +237,9 @@ pub struct Gate {
 
 impl Gate {
     pub fn new(issuer: Issuer, audience: &str) -> Self {
-        let clock = || NOW;
+        let clock = Clock::stopped(NOW);
         let authorizer = Authorizer {
-            keys: KeySource::new(VerifyingRing::Inline(ring().into()), KeyRefresh::default(), clock),
+            keys: KeyCache::new(VerifyingRing::Inline(ring().into()), Duration::from_mins(5), clock.clone()),
             issuer,
             audience: audience.to_owned(),
             origins: Origins::default(),

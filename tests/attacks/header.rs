@@ -1,7 +1,7 @@
 //! Members of the header that would change how a token is read.
 
 use serde_json::{Value, json};
-use shared::token::Refusal;
+use shared::access_token::Refusal;
 
 use crate::forge::{all, assert_accepted, assert_refused, claims, encode, with, with_raw, without};
 

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use shared::{
+    access_token::{self, Refusal},
     time::Timestamp,
-    token::{self, Refusal},
 };
 
 use crate::forge::{
@@ -134,11 +134,11 @@ fn the_largest_times_are_far_ahead_and_overflow_nothing() {
     }
     // With the clock at its end, the leeway doesn't bring it round to 0.
     let at_the_end =
-        |claims: &Value| token::verify(&forger.token_of(claims), keys(), ISSUER, AUDIENCE, Timestamp(u64::MAX));
+        |claims: &Value| access_token::verify(&forger.token_of(claims), keys(), ISSUER, AUDIENCE, Timestamp(u64::MAX));
     for exp in [0, NOW.0, u64::MAX] {
         assert_eq!(at_the_end(&with(claims(), "exp", json!(exp))).map(drop), Err(Refusal::Expired));
     }
-    let last = token::verify(
+    let last = access_token::verify(
         &forger.token_of(&with(claims(), "exp", json!(u64::MAX))),
         keys(),
         ISSUER,
@@ -148,7 +148,10 @@ fn the_largest_times_are_far_ahead_and_overflow_nothing() {
     assert_eq!(last.map(drop), Ok(()));
     // Before 1970 the clock says 0: nothing is valid yet.
     let token = forger.token();
-    assert_eq!(token::verify(&token, keys(), ISSUER, AUDIENCE, Timestamp(0)).map(drop), Err(Refusal::NotYetValid));
+    assert_eq!(
+        access_token::verify(&token, keys(), ISSUER, AUDIENCE, Timestamp(0)).map(drop),
+        Err(Refusal::NotYetValid)
+    );
 }
 
 #[test]

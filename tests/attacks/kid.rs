@@ -1,7 +1,7 @@
 //! `kid` as a way in: it is looked up in a map, exactly, and goes nowhere else.
 
 use serde_json::{Value, json};
-use shared::token::{MAX_LENGTH, Refusal};
+use shared::access_token::{MAX_LENGTH, Refusal};
 
 use crate::forge::{Forger, all, assert_refused, claims, encode, hmac256, ours, with, without};
 

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 use shared::{
+    access_token::Refusal,
     issuer::Issuer,
     key::{Algorithm, SigningKeys},
     refresh_token::{self, RefreshToken},
     session::SessionId,
-    token::Refusal,
     username::Username,
 };
 

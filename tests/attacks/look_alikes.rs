@@ -1,7 +1,7 @@
 //! Texts that look like others, or that careless comparison folds into others.
 
 use serde_json::json;
-use shared::{key::Algorithm, token::Refusal};
+use shared::{access_token::Refusal, key::Algorithm};
 
 use crate::forge::{assert_refused, claims, ours, with};
 

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use shared::{
+    access_token::{MAX_LENGTH, Refusal},
     key::Algorithm,
-    token::{MAX_LENGTH, Refusal},
 };
 
 use crate::forge::{Decision, all, assert_accepted, assert_refused, claims, decide, encode, ours, verify, with};

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use shared::{
+    access_token::{self, Refusal},
     key::{Algorithm, SigningKeys, VerifyingKeys},
-    token::{self, Refusal},
 };
 
 use crate::forge::{
@@ -190,7 +190,7 @@ fn section_3_9_the_audience_is_required_and_must_be_ours() {
         }
         // RFC 7519 has lists too. Ours is one text, so that a token for us and somebody else can't be made by mistake.
         assert_refused(&forger.token_of(&with(claims(), "aud", json!([AUDIENCE]))), Refusal::Claims, "a list");
-        let elsewhere = token::verify(&forger.token(), keys(), ISSUER, "another", NOW).map(drop);
+        let elsewhere = access_token::verify(&forger.token(), keys(), ISSUER, "another", NOW).map(drop);
         assert_eq!(elsewhere, Err(Refusal::Audience));
     }
 }

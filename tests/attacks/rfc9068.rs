@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use shared::{
+    access_token::{self, Grant, Refusal},
     key::{Algorithm, SigningKeys},
     scope::Scopes,
     session::SessionId,
-    token::{self, Grant, Refusal},
     username::Username,
 };
 
@@ -29,7 +29,7 @@ fn issued(scopes: &str) -> Vec<(Algorithm, String, Value, Value)> {
             session: &SessionId::generate(&mut randomness()),
             lifetime: Duration::from_mins(30),
         };
-        let token = token::issue(&grant, key, NOW, &mut randomness()).unwrap().expose().to_owned();
+        let token = access_token::issue(&grant, key, NOW, &mut randomness()).unwrap().expose().to_owned();
         let part = |at: usize| serde_json::from_slice(&decode(token.split('.').nth(at).unwrap())).unwrap();
         let (header, claims) = (part(0), part(1));
         (key.algorithm(), token, header, claims)

@@ -6,7 +6,7 @@ use aws_lc_rs::{
         ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RsaEncoding,
     },
 };
-use shared::{key::Algorithm, token::Refusal};
+use shared::{access_token::Refusal, key::Algorithm};
 
 use crate::forge::{Forger, Pair, all, assert_accepted, assert_refused, decode, encode, ours, verify};
 

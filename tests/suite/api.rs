@@ -13,14 +13,14 @@ use local::{Functions, Invocation, LogSink, Options, SecretsLocation, Stack, Sto
 use reqwest::{Method, header::HeaderMap};
 use serde_json::Value;
 use shared::{
-    aws::laptop_config,
+    access_token::AccessToken,
+    aws::sdk::laptop_config,
     key::{Algorithm, SigningKeys},
     password::{Cost, Password, PasswordHash},
     scope::Scopes,
     session::Session,
     store::Store,
     time::Timestamp,
-    token::AccessToken,
     user::{Status, User},
     username::Username,
 };
@@ -143,7 +143,7 @@ pub fn now() -> Timestamp {
 }
 
 pub fn hash(password: &str) -> PasswordHash {
-    PasswordHash::new(&Password::new(password.to_owned()).unwrap(), Cost::new(4).unwrap(), &mut UnwrapErr(SysRng))
+    PasswordHash::renew(&Password::new(password.to_owned()).unwrap(), Cost::new(4).unwrap(), &mut UnwrapErr(SysRng))
 }
 
 impl Api {

@@ -6,11 +6,11 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use rand::{rand_core::UnwrapErr, rngs::SysRng};
 use serde_json::{Value, json};
 use shared::{
+    access_token::{self, Grant},
     key::{Algorithm, SigningKeys},
     scope::Scopes,
     session::SessionId,
     time::Timestamp,
-    token::{self, Grant},
     username::Username,
 };
 
@@ -50,7 +50,7 @@ fn minted(api: &Api, keys: &SigningKeys, issued: Timestamp) -> String {
         session: &SessionId::generate(&mut rng),
         lifetime: Duration::from_mins(30),
     };
-    api.issued(&token::issue(&grant, keys.newest().unwrap(), issued, &mut rng).unwrap())
+    api.issued(&access_token::issue(&grant, keys.newest().unwrap(), issued, &mut rng).unwrap())
 }
 
 fn bearer(token: &str) -> Value {

@@ -243,7 +243,7 @@ async fn a_hash_of_another_cost_is_renewed_and_one_of_the_same_cost_is_not() {
 
     let mut rng = rand::rand_core::UnwrapErr(rand::rngs::SysRng);
     let password = shared::password::Password::new(PASSWORD.to_owned()).unwrap();
-    let costly = PasswordHash::new(&password, Cost::new(5).unwrap(), &mut rng);
+    let costly = PasswordHash::renew(&password, Cost::new(5).unwrap(), &mut rng);
     api.add_user("jane", costly, "", Status::Active).await;
     assert_eq!(api.login(&[("username", "jane"), ("password", PASSWORD)]).await.status, 200);
     assert!(!api.user("jane").await.password_hash.needs_rehash(Cost::new(4).unwrap()));

@@ -96,7 +96,7 @@ async fn a_valid_token_of_a_session_that_never_was_is_refused() {
     let api = with("60").await;
     let key = api.keys.newest().unwrap();
     let mut rng = rand::rand_core::UnwrapErr(rand::rngs::SysRng);
-    let grant = shared::token::Grant {
+    let grant = shared::access_token::Grant {
         issuer: api.stack.url(),
         audience: crate::api::AUDIENCE,
         subject: &"johndoe".parse().unwrap(),
@@ -105,6 +105,6 @@ async fn a_valid_token_of_a_session_that_never_was_is_refused() {
         session: &shared::session::SessionId::generate(&mut rng),
         lifetime: Duration::from_mins(30),
     };
-    let token = api.issued(&shared::token::issue(&grant, key, crate::api::now(), &mut rng).unwrap());
+    let token = api.issued(&shared::access_token::issue(&grant, key, crate::api::now(), &mut rng).unwrap());
     api.protected(&format!("Bearer {token}")).await.error(401, "invalid_token");
 }

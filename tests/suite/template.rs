@@ -177,7 +177,7 @@ fn a_bad_version_is_taken_back_by_its_alarms() {
 /// the function's 503, and never the gateway's 504.
 #[test]
 fn retries_end_before_the_function_does() {
-    let (call, hash) = (shared::aws::CALL_TIMEOUT, std::time::Duration::from_secs(2));
+    let (call, hash) = (shared::aws::sdk::CALL_TIMEOUT, std::time::Duration::from_secs(2));
     for (function, calls, guesses, hashes) in [
         // Keys, user, the note of the right password, the renewed hash, the session.
         ("LoginFunction", 5, 1, 2),

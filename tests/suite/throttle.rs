@@ -1,4 +1,4 @@
-//! How password guesses are bounded: the law in `shared::throttle`, kept by the real function.
+//! How password guesses are bounded: the law in `shared::guessing`, kept by the real function.
 
 use std::{
     collections::BTreeMap,
@@ -11,10 +11,10 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use rand::{rand_core::UnwrapErr, rngs::SysRng};
 use serde_json::Value;
 use shared::{
-    aws::laptop_config,
+    aws::sdk::laptop_config,
+    guessing::{Address, FREE_FAILURES, GUESSES_PER_WINDOW, Limit, Throttled, Window, delay},
     password::{Cost, Password, PasswordHash},
     store::{Guess, Store},
-    throttle::{Address, FREE_FAILURES, GUESSES_PER_WINDOW, Limit, Throttled, Window, delay},
     time::Timestamp,
     user::Status,
     username::Username,
@@ -422,7 +422,7 @@ async fn two_thousand_wrong_sign_ins_take_the_same_time_for_known_and_unknown_na
     let api =
         Api::with(Setup { environment: vec![("login", "BCRYPT_COST", "12".to_owned())], ..Setup::default() }).await;
     let password = Password::new(PASSWORD.to_owned()).unwrap();
-    let hash = PasswordHash::new(&password, Cost::new(12).unwrap(), &mut UnwrapErr(SysRng));
+    let hash = PasswordHash::renew(&password, Cost::new(12).unwrap(), &mut UnwrapErr(SysRng));
     for user in 0..USERS {
         api.add_user(&format!("known{user}"), hash.clone(), "read", Status::Active).await;
     }

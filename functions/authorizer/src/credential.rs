@@ -8,17 +8,29 @@ use crate::event::{Event, Header, Name};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CredentialError {
     /// No `Authorization` header and no cookie.
-    #[error("no_credential")]
+    #[error("the request has no credential")]
     Missing,
     /// More than one.
-    #[error("several_credentials")]
+    #[error("the request has several credentials")]
     Several,
     /// The `Authorization` header is no single bearer token.
-    #[error("not_bearer")]
+    #[error("the Authorization header is not a single bearer token")]
     NotBearer,
     /// The cookie is no token.
-    #[error("not_a_token")]
+    #[error("the cookie is not a token")]
     NotToken,
+}
+
+impl CredentialError {
+    /// The word for the log.
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::Missing => "no_credential",
+            Self::Several => "several_credentials",
+            Self::NotBearer => "not_bearer",
+            Self::NotToken => "not_a_token",
+        }
+    }
 }
 
 /// A token, and how it came.

@@ -3,13 +3,17 @@
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-input.html> and
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html>
 
-use std::{collections::BTreeMap, fmt, marker::PhantomData};
+use std::{fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{self, IgnoredAny, MapAccess, Visitor},
 };
-use shared::{identity, origin::Provenance, token::Verified};
+use shared::{
+    access_token::Verified,
+    lambda::caller::{Caller, Context},
+    origin::Provenance,
+};
 
 use crate::routes::{Requested, Route};
 
@@ -272,7 +276,7 @@ pub enum Answer {
         /// What it allows.
         policy_document: PolicyDocument,
         /// What the handler gets to know. Never a list or an object: the gateway refuses those.
-        context: BTreeMap<&'static str, String>,
+        context: Context,
     },
     /// An HTTP API's.
     #[serde(rename_all = "camelCase")]
@@ -280,7 +284,7 @@ pub enum Answer {
         /// Whether the request may pass.
         is_authorized: bool,
         /// What the handler gets to know; an empty object, never `null`, where nothing.
-        context: BTreeMap<&'static str, String>,
+        context: Context,
     },
 }
 
@@ -310,7 +314,7 @@ impl Answer {
     /// Lets the holder of a token through, but for the routes that are `out_of_reach`.
     pub(crate) fn allow(target: Target, verified: &Verified, out_of_reach: &[&Route]) -> Self {
         match target {
-            Target::Request => Self::Simple { is_authorized: true, context: context(verified) },
+            Target::Request => Self::Simple { is_authorized: true, context: Caller::context(verified) },
             Target::Stage(stage) => {
                 let mut statement = vec![Statement::new("Allow", vec![format!("{stage}/*")])];
                 if !out_of_reach.is_empty() {
@@ -333,24 +337,16 @@ impl Answer {
 
     /// Refuses a request that has no valid token, which an HTTP API takes for an answer.
     pub(crate) fn refuse() -> Self {
-        Self::Simple { is_authorized: false, context: BTreeMap::new() }
+        Self::Simple { is_authorized: false, context: Context::new() }
     }
 
     fn policy(verified: &Verified, statement: Vec<Statement>) -> Self {
         Self::Policy {
             principal_id: verified.subject.to_string(),
             policy_document: PolicyDocument { version: "2012-10-17", statement },
-            context: context(verified),
+            context: Caller::context(verified),
         }
     }
-}
-
-fn context(verified: &Verified) -> BTreeMap<&'static str, String> {
-    BTreeMap::from([
-        (identity::USERNAME, verified.subject.to_string()),
-        (identity::SCOPE, verified.scopes.to_string()),
-        (identity::SESSION, verified.session.to_string()),
-    ])
 }
 
 #[cfg(test)]

@@ -22,14 +22,17 @@ mod routes;
 
 use lambda_runtime::Diagnostic;
 use shared::{
+    access_token::{self, Refusal, Verified},
+    aws::{
+        key_cache::{KeyCache, KeysUnavailable},
+        key_readers::VerifyingRing,
+    },
     issuer::Issuer,
     key::VerifyingKeys,
-    key_source::{KeySource, KeysUnavailable, VerifyingRing},
-    log::Entry,
+    lambda::CallRecord,
     origin::Origins,
     store::StoreError,
     time::Clock,
-    token::{self, Refusal, Verified},
 };
 
 use crate::{
@@ -38,14 +41,14 @@ use crate::{
 };
 pub use crate::{
     event::{Answer, PolicyDocument},
-    revocation::{LiveRevocation, Staleness},
+    revocation::LiveRevocation,
     routes::{InvalidRouteScopes, Problem, RouteScopes},
 };
 
 /// The authorizer, with all that it needs.
 pub struct Authorizer {
     /// The keys that tokens are verified with.
-    pub keys: KeySource<VerifyingRing>,
+    pub keys: KeyCache<VerifyingRing>,
     /// The only issuer that is accepted.
     pub issuer: Issuer,
     /// The only audience that is accepted.
@@ -68,11 +71,23 @@ enum Denial {
     #[error(transparent)]
     Token(#[from] Refusal),
     /// A page of another origin may have made the browser send the cookie.
-    #[error("cross_origin")]
+    #[error("the cookie may have been sent by a page of another origin")]
     CrossOrigin,
     /// The session has ended.
-    #[error("session_over")]
-    Ended,
+    #[error("the session has ended")]
+    SessionOver,
+}
+
+impl Denial {
+    /// The word for the log.
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Credential(error) => error.code(),
+            Self::Token(refusal) => refusal.code(),
+            Self::CrossOrigin => "cross_origin",
+            Self::SessionOver => "session_over",
+        }
+    }
 }
 
 /// Why nothing can be said of a request: never an allow, never a 401.
@@ -112,38 +127,38 @@ impl From<AuthorizerError> for Diagnostic {
 impl Authorizer {
     /// Answers one event, and says what the log is to say of it. It comes as text, so that no error of a reader's can
     /// quote a header of it.
-    pub async fn handle(&self, event: &str) -> (Result<Answer, AuthorizerError>, Entry) {
+    pub async fn handle(&self, event: &str) -> (Result<Answer, AuthorizerError>, CallRecord) {
         self.decide(event)
             .await
-            .unwrap_or_else(|outage| (Err(AuthorizerError::Unavailable), Entry::unavailable(&outage)))
+            .unwrap_or_else(|outage| (Err(AuthorizerError::Unavailable), CallRecord::unavailable(&outage)))
     }
 
-    async fn decide(&self, event: &str) -> Result<(Result<Answer, AuthorizerError>, Entry), Outage> {
+    async fn decide(&self, event: &str) -> Result<(Result<Answer, AuthorizerError>, CallRecord), Outage> {
         let event: Event = serde_json::from_str(event)
             .map_err(|error| Outage::Event { line: error.line(), column: error.column() })?;
         let target = event.target().ok_or(Outage::MethodArn)?;
         Ok(match self.authorize(&event).await? {
             Ok(verified) => {
-                let (answer, entry) = self.reach(&event, target, &verified);
-                (Ok(answer), entry.with("user", &verified.subject).with("session", &verified.session))
+                let (answer, record) = self.reach(&event, target, &verified);
+                (Ok(answer), record.with("user", &verified.subject).with("session", &verified.session))
             }
             Err(denial) => {
                 let answer = match event.payload() {
                     Payload::Rest => Err(AuthorizerError::Unauthorized),
                     Payload::Http => Ok(Answer::refuse()),
                 };
-                (answer, Entry::refused(&denial))
+                (answer, CallRecord::refused(denial.code()))
             }
         })
     }
 
     /// How far a valid token reaches.
-    fn reach(&self, event: &Event, target: Target, verified: &Verified) -> (Answer, Entry) {
+    fn reach(&self, event: &Event, target: Target, verified: &Verified) -> (Answer, CallRecord) {
         let out_of_reach = self.routes.out_of_reach(&verified.scopes);
         if out_of_reach.iter().any(|route| route.may_serve(event.requested())) {
-            (Answer::forbid(target, verified), Entry::refused("insufficient_scope"))
+            (Answer::forbid(target, verified), CallRecord::refused("insufficient_scope"))
         } else {
-            (Answer::allow(target, verified, &out_of_reach), Entry::new("allowed"))
+            (Answer::allow(target, verified, &out_of_reach), CallRecord::new("allowed"))
         }
     }
 
@@ -157,11 +172,12 @@ impl Authorizer {
             Ok(credential) => credential,
             Err(error) => return Ok(Err(error.into())),
         };
-        if matches!(credential, Credential::Cookie(_)) && !event.is_safe() && !self.may_act(event, &issuer) {
+        if matches!(credential, Credential::Cookie(_)) && !event.is_safe() && !self.may_act(event) {
             return Ok(Err(Denial::CrossOrigin));
         }
-        let verify =
-            |keys: &VerifyingKeys| token::verify(credential.token(), keys, &issuer, &self.audience, (self.clock)());
+        let verify = |keys: &VerifyingKeys| {
+            access_token::verify(credential.token(), keys, &issuer, &self.audience, self.clock.now())
+        };
         let outcome = match verify(&keys) {
             // It may be a key that was published since.
             Err(Refusal::UnknownKey) => match self.keys.look_again().await? {
@@ -175,16 +191,17 @@ impl Authorizer {
             Err(refusal) => return Ok(Err(refusal.into())),
         };
         if let Some(revocation) = &self.revocation
-            && !revocation.is_live(&verified, (self.clock)()).await?
+            && !revocation.is_live(&verified, self.clock.now()).await?
         {
-            return Ok(Err(Denial::Ended));
+            return Ok(Err(Denial::SessionOver));
         }
         Ok(Ok(verified))
     }
 
     /// Whether the request comes from a page that may act with cookies.
-    fn may_act(&self, event: &Event, issuer: &str) -> bool {
-        let domain = event.domain_and_stage().0.map(|domain| format!("https://{domain}"));
-        self.origins.may_act([Some(issuer), domain.as_deref()].into_iter().flatten(), event.provenance())
+    fn may_act(&self, event: &Event) -> bool {
+        let (domain, stage) = event.domain_and_stage();
+        let own = self.issuer.own_addresses(domain, stage);
+        self.origins.may_act(own.iter().flatten().map(AsRef::as_ref), event.provenance())
     }
 }

@@ -6,45 +6,19 @@
 
 use std::{
     collections::HashMap,
-    str::FromStr,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use shared::{
+    access_token::Verified,
     session::SessionId,
     store::{Store, StoreError},
-    time::{Seconds, Timestamp},
-    token::Verified,
+    time::Timestamp,
 };
 
 /// The most sessions that an instance keeps in mind: some megabytes.
 const CAPACITY: usize = 10_000;
-
-/// For how long the token of an ended session may pass: `off`, which is until it expires, or seconds from 0 to 3600.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Staleness {
-    /// Sessions are not looked at.
-    Unbounded,
-    /// What is known of a session may be so old.
-    Bounded(Duration),
-}
-
-/// The text is no such setting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be off, or a whole number of seconds from 0 to 3600")]
-pub struct InvalidStaleness;
-
-impl FromStr for Staleness {
-    type Err = InvalidStaleness;
-
-    fn from_str(text: &str) -> Result<Self, InvalidStaleness> {
-        if text == "off" {
-            return Ok(Self::Unbounded);
-        }
-        text.parse::<Seconds<0, 3600>>().map(|seconds| Self::Bounded(seconds.into())).map_err(|_| InvalidStaleness)
-    }
-}
 
 /// Looks whether sessions go on.
 pub struct LiveRevocation {
@@ -98,20 +72,5 @@ impl LiveRevocation {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<SessionId, Known>> {
         // No code panics with the lock held.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_setting_is_off_or_seconds() {
-        assert_eq!("off".parse(), Ok(Staleness::Unbounded));
-        assert_eq!("0".parse(), Ok(Staleness::Bounded(Duration::ZERO)));
-        assert_eq!("3600".parse(), Ok(Staleness::Bounded(Duration::from_hours(1))));
-        for text in ["", "on", "OFF", "-1", "3601", "1.5"] {
-            assert_eq!(text.parse::<Staleness>(), Err(InvalidStaleness), "{text}");
-        }
     }
 }

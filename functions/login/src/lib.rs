@@ -5,134 +5,143 @@
 //! The grant `password` is for first-party sign-in; OAuth 2.1 and RFC 9700 forbid it to third parties.
 
 mod answer;
-mod error;
-mod password_grant;
-mod refresh_grant;
+mod problem;
 mod request;
-mod revoke;
-mod throttle;
 
-use std::{borrow::Cow, sync::Arc};
+use std::borrow::Cow;
 
-use lambda_http::{Body, Request, RequestExt, Response, http::StatusCode};
-use rand::CryptoRng;
 use serde_json::json;
 use shared::{
-    http::{self, ErrorResponse},
+    BoxError,
+    aws::{key_cache::KeyCache, key_readers::SigningRing},
     issuer::Issuer,
-    key::{SigningKey, SigningKeys},
-    key_source::{KeySource, KeysUnavailable, SigningRing},
-    log::{Entry, Metric},
+    lambda::{Answer, Call, Function, Metric, Problem, settings},
     origin::Origins,
-    password::{Cost, PasswordHash},
-    session::{Policy, Session},
+    session::Policy,
     store::Store,
-    time::{Clock, Timestamp},
-    token::{self, AccessToken, Grant, Lifetime},
+    use_cases::{authenticate::Authenticator, issue_tokens::TokenIssuer, refresh::Refresh, revoke, sign_in::SignIn},
 };
 
-pub use crate::error::{LoginError, NotRefreshed, Rejection, Reuse};
-use crate::{error::unavailable, request::TokenRequest};
+use crate::request::{PasswordGrant, RefreshGrant, TokenRequest};
 
-/// The token endpoint, with all that it needs.
-pub struct Login<R> {
+/// The handlers, with all that they need.
+pub struct TokenEndpoint {
     /// Users and sessions.
     pub store: Store,
-    /// The keys that tokens are made with.
-    pub keys: KeySource<SigningRing>,
+    /// Verifies passwords.
+    pub authenticator: Authenticator,
+    /// Makes tokens.
+    pub tokens: TokenIssuer,
+    /// How long sessions last.
+    pub policy: Policy,
     /// Who issues the tokens.
     pub issuer: Issuer,
-    /// For whom access tokens are.
-    pub audience: String,
-    /// How long access tokens are valid.
-    pub lifetime: Lifetime,
-    /// How long sessions last.
-    pub sessions: Policy,
     /// The origins whose pages may use cookies, beside the API's own.
     pub origins: Origins,
-    /// The cost of new hashes, and of the work for unknown users.
-    pub cost: Cost,
-    /// What the password of an unknown user is verified against; of this cost.
-    pub decoy: PasswordHash,
-    /// The time.
-    pub clock: Clock,
-    /// Randomness.
-    pub rng: R,
 }
 
-impl<R: CryptoRng + Clone + Send + 'static> Login<R> {
-    /// Answers one request.
-    pub async fn handle(&self, request: Request) -> (Response<Body>, Entry) {
-        // By its end: a custom domain may put something of its own in front of the path.
-        if request.raw_http_path().ends_with("/revoke") {
-            answer(self.revoke(&request).await.map(|entry| (http::json(StatusCode::OK, &json!({})), entry)))
-        } else {
-            self.grant(&request).await
-        }
+impl TokenEndpoint {
+    /// The endpoint as the function's settings have it.
+    ///
+    /// # Errors
+    /// A setting that is wrong, or missing.
+    pub fn of(function: &Function) -> Result<Self, BoxError> {
+        let (sdk, clock, random) = (function.sdk()?, function.clock(), function.random());
+        let store = function.store(&sdk)?;
+        let ring = SigningRing::new(function.setting(&settings::SIGNING_KEYS)?, &sdk);
+        let refresh = function.setting(&settings::SIGNING_KEY_REFRESH)?;
+        let cost = function.setting(&settings::BCRYPT_COST)?;
+        Ok(Self {
+            authenticator: Authenticator::new(store.clone(), cost, clock.clone(), random),
+            store,
+            tokens: TokenIssuer {
+                keys: KeyCache::new(ring, refresh.into(), clock.clone()),
+                audience: function.setting(&settings::AUDIENCE)?,
+                lifetime: function.setting(&settings::ACCESS_TOKEN_LIFETIME)?.into(),
+                clock,
+                random,
+            },
+            policy: Policy {
+                lifetime: function.setting(&settings::SESSION_LIFETIME)?.into(),
+                idle: function.setting(&settings::SESSION_IDLE_TIMEOUT)?.into(),
+                grace: function.setting(&settings::REFRESH_GRACE_WINDOW)?.into(),
+            },
+            issuer: function.optional(&settings::ISSUER)?.unwrap_or_default(),
+            origins: function.optional(&settings::CORS_ORIGINS)?.unwrap_or_default(),
+        })
     }
 
-    async fn grant(&self, request: &Request) -> (Response<Body>, Entry) {
-        let (outcome, metric, granted) = match TokenRequest::of(request) {
-            Ok(TokenRequest::Password(asked)) => ("signed_in", Metric::SignIns, self.sign_in(&asked, request).await),
-            Ok(TokenRequest::Refresh(asked)) => ("refreshed", Metric::Refreshes, self.refresh(&asked, request).await),
-            Err(malformed) => return answer(Err(malformed.into())),
+    /// `POST /login`.
+    ///
+    /// # Errors
+    /// [`Problem`] says why there is no token.
+    pub async fn grant(&self, call: Call) -> Result<Answer, Problem> {
+        let (metric, answer) = match TokenRequest::of(&call)? {
+            TokenRequest::Password(grant) => (Metric::SignIns, self.sign_in(grant, &call).await),
+            TokenRequest::Refresh(grant) => (Metric::Refreshes, self.refresh(grant, &call).await),
         };
-        let granted = granted.and_then(|granted| Ok((granted.response()?, granted.entry(outcome))));
-        let (response, entry) = answer(granted);
-        (response, entry.counting(metric))
-    }
-
-    fn issuer(&self, request: &Request) -> Result<Cow<'_, str>, LoginError> {
-        let (domain, stage) = http::domain_and_stage(request);
-        let issuer = self.issuer.for_request(domain, stage);
-        issuer.ok_or_else(|| unavailable("ISSUER is not set, and the request doesn't say its domain"))
-    }
-
-    /// The ring, with a key that signs now.
-    async fn ring(&self) -> Result<Arc<SigningKeys>, LoginError> {
-        let mut ring = self.keys.keys().await.map_err(unavailable)?;
-        if ring.signing((self.clock)()).is_none() {
-            // Before the first rotation the ring is empty.
-            ring = self.keys.look_again().await.map_err(unavailable)?.unwrap_or(ring);
+        match answer {
+            Ok(answer) => Ok(answer.recorded(|record| record.counting(metric))),
+            Err(problem) => Err(problem.recorded(|record| record.counting(metric))),
         }
-        Ok(ring)
     }
 
-    /// Signs an access token for the session, which it doesn't outlive.
-    fn access_token(
-        &self,
-        granted: &Grant<'_>,
-        session: &Session,
-        key: &SigningKey,
-        now: Timestamp,
-    ) -> Result<AccessToken, LoginError> {
-        let lifetime = granted.lifetime.min(now.until(session.ends));
-        let grant = Grant { lifetime, ..granted.clone() };
-        token::issue(&grant, key, now, &mut self.rng.clone()).map_err(unavailable)
+    async fn sign_in(&self, PasswordGrant(request): PasswordGrant, call: &Call) -> Result<Answer, Problem> {
+        let in_cookies = request.in_cookies;
+        if in_cookies {
+            // A page of another origin could sign a visitor in as somebody else.
+            self.check_origin(call, false)?;
+        }
+        let sign_in = SignIn {
+            store: &self.store,
+            authenticator: &self.authenticator,
+            tokens: &self.tokens,
+            policy: &self.policy,
+        };
+        let pair = sign_in.sign_in(request, &self.issuer(call)?, call.client()).await.map_err(problem::of_sign_in)?;
+        answer::of_tokens(&pair, in_cookies, "signed_in")
+    }
+
+    async fn refresh(&self, grant: RefreshGrant, call: &Call) -> Result<Answer, Problem> {
+        if grant.in_cookies {
+            self.check_origin(call, grant.from_cookie)?;
+        }
+        let refresh = Refresh { store: &self.store, tokens: &self.tokens, policy: &self.policy };
+        let pair = refresh.refresh(&grant.request, &self.issuer(call)?, &call.client()).await;
+        answer::of_tokens(&pair.map_err(problem::of_refresh)?, grant.in_cookies, "refreshed")
+    }
+
+    /// `POST /revoke`.
+    ///
+    /// # Errors
+    /// [`Problem`] where the request is malformed, or the session can't be reached.
+    pub async fn revoke(&self, call: Call) -> Result<Answer, Problem> {
+        let mut fields = call.fields()?;
+        let token = fields.require("token")?;
+        // Its form tells what it is; the hint may be wrong (RFC 7009 section 2.1).
+        fields.take("token_type_hint")?;
+        let ended = revoke::revoke(&self.store, &self.tokens, &token, call.issuer(&self.issuer).as_deref()).await?;
+        Ok(match ended {
+            None => Answer::ok(&json!({}), "nothing_to_revoke"),
+            Some((username, session)) => Answer::ok(&json!({}), "revoked")
+                .recorded(|record| record.with("user", &username).with("session", &session)),
+        })
+    }
+
+    fn issuer(&self, call: &Call) -> Result<Cow<'_, str>, Problem> {
+        call.issuer(&self.issuer).ok_or_else(problem::no_issuer)
     }
 
     /// Refuses a request that a page of another origin may have made a visitor's browser send.
-    fn check_origin(&self, request: &Request, needs_proof: bool) -> Result<(), LoginError> {
-        let from = http::provenance(request);
-        let (domain, stage) = http::domain_and_stage(request);
-        let own = [self.issuer.for_request(domain, stage), domain.map(|domain| format!("https://{domain}").into())];
+    fn check_origin(&self, call: &Call, needs_proof: bool) -> Result<(), Problem> {
+        let from = call.provenance();
+        let own = call.own_addresses(&self.issuer);
         // A program that is no browser has no visitor's cookies to send, and says nothing of a page.
         let harmless = from.is_silent() && !needs_proof;
         if harmless || self.origins.may_act(own.iter().flatten().map(AsRef::as_ref), from) {
             Ok(())
         } else {
-            Err(LoginError::CrossOrigin)
+            Err(problem::cross_origin())
         }
     }
-}
-
-fn signing(ring: &SigningKeys, now: Timestamp) -> Result<&SigningKey, LoginError> {
-    ring.signing(now).ok_or(KeysUnavailable::None).map_err(unavailable)
-}
-
-fn answer(outcome: Result<(Response<Body>, Entry), LoginError>) -> (Response<Body>, Entry) {
-    outcome.unwrap_or_else(|refused| {
-        let entry = refused.entry();
-        (ErrorResponse::from(refused).into(), entry)
-    })
 }

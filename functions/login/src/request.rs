@@ -1,14 +1,15 @@
 //! What a client asks the token endpoint for.
 
-use std::fmt::Display;
-
-use lambda_http::{Request, http::StatusCode};
+use lambda_http::http::StatusCode;
 use shared::{
     cookie,
-    fields::Fields,
-    http::{self, ErrorResponse},
+    lambda::{
+        Call, ErrorResponse, Problem,
+        body::{Fields, Malformed},
+    },
     password::Password,
-    scope::Scopes,
+    scope::{InvalidScope, Scopes},
+    use_cases::{refresh::RefreshRequest, sign_in::SignInRequest},
     username::Username,
 };
 use zeroize::Zeroizing;
@@ -23,27 +24,16 @@ const SCOPES_OF_A_REFRESH: usize = 100;
 
 /// A request for tokens.
 pub(crate) enum TokenRequest {
-    Password(PasswordRequest),
-    Refresh(RefreshRequest),
+    Password(PasswordGrant),
+    Refresh(RefreshGrant),
 }
 
 /// A request of the grant `password` (RFC 6749 section 4.3.2).
-pub(crate) struct PasswordRequest {
-    pub(crate) username: Username,
-    pub(crate) password: Password,
-    /// What the token shall be able to do; all that the user may, where the request names nothing.
-    pub(crate) scopes: Option<Scopes>,
-    /// Named by the client and not verified: our clients have no credentials of their own.
-    pub(crate) client_id: String,
-    /// Whether the tokens shall go into cookies.
-    pub(crate) in_cookies: bool,
-}
+pub(crate) struct PasswordGrant(pub(crate) SignInRequest);
 
 /// A request of the grant `refresh_token` (RFC 6749 section 6).
-pub(crate) struct RefreshRequest {
-    pub(crate) token: Zeroizing<String>,
-    /// What the access token shall be able to do; all that the session may, where the request names nothing.
-    pub(crate) scopes: Option<Scopes>,
+pub(crate) struct RefreshGrant {
+    pub(crate) request: RefreshRequest,
     /// Whether the token came in a cookie, which a browser sends whoever made it do so.
     pub(crate) from_cookie: bool,
     /// Whether the tokens shall go into cookies. Those that come from one always do: a script must not get them out.
@@ -55,65 +45,63 @@ impl TokenRequest {
     ///
     /// # Errors
     /// 400, naming the field that is missing, repeated or malformed.
-    pub(crate) fn of(request: &Request) -> Result<Self, ErrorResponse> {
-        let mut fields = Fields::of(request)?;
+    pub(crate) fn of(call: &Call) -> Result<Self, Problem> {
+        let mut fields = call.fields()?;
         match fields.take("grant_type")?.as_deref().map(String::as_str) {
-            None | Some("password") => PasswordRequest::of(&mut fields).map(Self::Password),
-            Some("refresh_token") => RefreshRequest::of(&mut fields, request).map(Self::Refresh),
-            Some(_) => Err(ErrorResponse::new(
-                StatusCode::BAD_REQUEST,
-                "unsupported_grant_type",
-                "grant_type must be password or refresh_token",
-            )),
+            None | Some("password") => PasswordGrant::of(&mut fields).map(Self::Password),
+            Some("refresh_token") => RefreshGrant::of(&mut fields, call).map(Self::Refresh),
+            Some(_) => {
+                Err(malformed("unsupported_grant_type", "grant_type must be password or refresh_token".to_owned()))
+            }
         }
     }
 }
 
-impl PasswordRequest {
-    fn of(fields: &mut Fields) -> Result<Self, ErrorResponse> {
-        let username =
-            Username::parse(&fields.require("username")?).map_err(|problem| malformed("username", &problem))?;
-        let password = Password::new(fields.require("password")?).map_err(|problem| malformed("password", &problem))?;
+impl PasswordGrant {
+    fn of(fields: &mut Fields) -> Result<Self, Problem> {
+        let username = fields.require_parsed("username", Username::parse)?;
+        let password =
+            Password::new(fields.require("password")?).map_err(|problem| Malformed::field("password", &problem))?;
         let scopes = scopes(fields)?;
         let client_id = fields.take("client_id")?.map_or_else(|| FIRST_PARTY.to_owned(), |id| id.to_string());
         // `VSCHAR` of RFC 6749 appendix A.1.
         if client_id.len() > CLIENT_ID_BYTES || !client_id.bytes().all(|byte| (0x20..0x7F).contains(&byte)) {
-            return Err(malformed("client_id", &"must be at most 128 characters of printable ASCII"));
+            return Err(Malformed::field("client_id", "must be at most 128 characters of printable ASCII").into());
         }
-        Ok(Self { username, password, scopes, client_id, in_cookies: fields.take_flag("cookie")? })
+        Ok(Self(SignInRequest { username, password, scopes, client_id, in_cookies: fields.take_flag("cookie")? }))
     }
 }
 
-impl RefreshRequest {
-    fn of(fields: &mut Fields, request: &Request) -> Result<Self, ErrorResponse> {
+impl RefreshGrant {
+    fn of(fields: &mut Fields, call: &Call) -> Result<Self, Problem> {
         let in_field = fields.take("refresh_token")?;
-        let in_cookie = http::cookie(request, cookie::REFRESH).map_err(|repeated| malformed("Cookie", &repeated))?;
+        let in_cookie = call.cookie(cookie::REFRESH)?;
         let scopes = scopes(fields)?;
         if scopes.as_ref().is_some_and(|scopes| scopes.iter().count() > SCOPES_OF_A_REFRESH) {
-            return Err(invalid_scope(&format!("must not name more than {SCOPES_OF_A_REFRESH} scopes")));
+            return Err(invalid_scope(format!("must not name more than {SCOPES_OF_A_REFRESH} scopes")));
         }
         let asks_for_cookies = fields.take_flag("cookie")?;
         let (token, from_cookie) = match (in_field, in_cookie) {
-            (None, None) => return Err(malformed("refresh_token", &"is missing")),
+            (None, None) => return Err(Malformed::field("refresh_token", "is missing").into()),
             (Some(field), Some(cookie)) if *field != cookie => {
-                return Err(malformed("refresh_token", &"is not the one in the cookie"));
+                return Err(Malformed::field("refresh_token", "is not the one in the cookie").into());
             }
             (Some(token), _) => (token, false),
             (None, Some(token)) => (Zeroizing::new(token.to_owned()), true),
         };
-        Ok(Self { token, scopes, from_cookie, in_cookies: from_cookie || asks_for_cookies })
+        Ok(Self { request: RefreshRequest { token, scopes }, from_cookie, in_cookies: from_cookie || asks_for_cookies })
     }
 }
 
-fn scopes(fields: &mut Fields) -> Result<Option<Scopes>, ErrorResponse> {
+fn scopes(fields: &mut Fields) -> Result<Option<Scopes>, Problem> {
     let scopes = fields.take("scope")?.map(|scope| Scopes::parse(&scope));
-    scopes.transpose().map_err(|problem| invalid_scope(&problem))
+    scopes.transpose().map_err(|problem: InvalidScope| invalid_scope(problem.to_string()))
 }
 
-fn invalid_scope(problem: &dyn Display) -> ErrorResponse {
-    ErrorResponse::new(StatusCode::BAD_REQUEST, "invalid_scope", format!("scope {problem}"))
+fn invalid_scope(problem: String) -> Problem {
+    malformed("invalid_scope", format!("scope {problem}"))
 }
 
-fn malformed(field: &str, problem: &dyn Display) -> ErrorResponse {
-    ErrorResponse::invalid_request(format!("{field} {problem}"))
+fn malformed(error: &'static str, description: String) -> Problem {
+    Problem::refused(ErrorResponse::new(StatusCode::BAD_REQUEST, error, description), "malformed")
 }

@@ -1,12 +1,21 @@
-//! Wires the protected handler to Lambda.
+//! `GET /protected`: greets the caller. Copy this function for your own handlers.
 
-use shared::{BoxError, http, log::Log, settings::Settings};
+use serde_json::json;
+use shared::{
+    BoxError,
+    lambda::{Answer, Call, Function, Problem, Router},
+    routes,
+};
 
 #[tokio::main(flavor = "current_thread")]
-#[expect(clippy::disallowed_methods, reason = "main passes the environment in")]
 async fn main() -> Result<(), BoxError> {
-    let settings = Settings(|name: &str| std::env::var(name).ok());
-    let log = Log::start(&settings, env!("CARGO_PKG_NAME"))?;
-    let cors = settings.optional("CORS_ORIGINS")?.unwrap_or_default();
-    http::run(log, cors, async |request| protected::handle(&request)).await
+    let function = Function::start(env!("CARGO_PKG_NAME"))?;
+    let router = Router::new().route(routes::PROTECTED, async |call: Call| greet(&call));
+    function.serve(router).await
+}
+
+/// Greets the caller, whom the router has seen to be signed in.
+fn greet(call: &Call) -> Result<Answer, Problem> {
+    let message = format!("Hello {}, you are authenticated!", call.caller()?.username);
+    Ok(Answer::ok(&json!({ "message": message }), "greeted"))
 }

@@ -1,19 +1,104 @@
-//! Wires the sessions' routes to Lambda.
+//! The caller's own sessions: `POST /logout` ends them, `GET /sessions` lists them, and `DELETE /sessions/{id}` ends
+//! one. A session of another user is to all of these as one that doesn't exist.
 
-use std::time::SystemTime;
+mod session_view;
 
-use sessions::Sessions;
-use shared::{BoxError, aws, http, log::Log, settings::Settings, store::Store, time::Timestamp};
+use lambda_http::{
+    Body, Response,
+    http::{HeaderValue, header},
+};
+use serde_json::json;
+use shared::{
+    BoxError,
+    cookie::{self, SetCookie},
+    lambda::{Answer, Call, Function, Problem, Router, body::Malformed},
+    routes,
+    session::SessionId,
+    store::Store,
+    time::Clock,
+    use_cases::{
+        Unavailable,
+        end_sessions::{self, SessionsToEnd},
+    },
+};
+
+use crate::session_view::SessionView;
 
 #[tokio::main(flavor = "current_thread")]
-#[expect(clippy::disallowed_methods, reason = "main passes the environment and the clock in")]
 async fn main() -> Result<(), BoxError> {
-    let settings = Settings(|name: &str| std::env::var(name).ok());
-    let log = Log::start(&settings, env!("CARGO_PKG_NAME"))?;
-    let sdk = aws::sdk_config(&settings)?;
-    let sessions = Sessions {
-        store: Store::new(&sdk, settings.required::<String>("TABLE_NAME")?),
-        clock: || Timestamp::from(SystemTime::now()),
+    let function = Function::start(env!("CARGO_PKG_NAME"))?;
+    let sessions = Sessions { store: function.store(&function.sdk()?)?, clock: function.clock() };
+    let router = Router::new()
+        .route(routes::LOGOUT, |call| sessions.log_out(call))
+        .route(routes::LIST_SESSIONS, |call| sessions.list(call))
+        .route(routes::END_SESSION, |call| sessions.end(call));
+    function.serve(router).await
+}
+
+/// The handlers, with all that they need.
+struct Sessions {
+    store: Store,
+    clock: Clock,
+}
+
+impl Sessions {
+    async fn log_out(&self, call: Call) -> Result<Answer, Problem> {
+        let (caller, which) = (call.caller()?, sessions_to_end(&call)?);
+        let this = (&caller.username, &caller.session);
+        let ended = end_sessions::end_sessions(&self.store, this, which, self.clock.now()).await?;
+        let mut answer = Answer::ok(&json!({ "ended": ended }), "logged_out");
+        if which != SessionsToEnd::Others {
+            clear_cookies(&mut answer.response);
+        }
+        Ok(answer)
+    }
+
+    async fn list(&self, call: Call) -> Result<Answer, Problem> {
+        let caller = call.caller()?;
+        let sessions = end_sessions::live_sessions(&self.store, &caller.username, self.clock.now()).await?;
+        let views: Vec<SessionView> = sessions.iter().map(|session| SessionView::of(session, caller)).collect();
+        Ok(Answer::ok(&json!({ "sessions": views }), "listed"))
+    }
+
+    async fn end(&self, call: Call) -> Result<Answer, Problem> {
+        let (caller, no_such) = (call.caller()?, || Problem::not_found("There is no such session"));
+        let id = call.parameter("id").and_then(|id| SessionId::parse(&id).ok()).ok_or_else(no_such)?;
+        let removed = self.store.remove_session(&caller.username, &id, self.clock.now()).await;
+        if !removed.map_err(Unavailable::from)? {
+            return Err(no_such());
+        }
+        let mut answer = Answer::no_content("ended");
+        if id == caller.session {
+            clear_cookies(&mut answer.response);
+        }
+        Ok(answer)
+    }
+}
+
+/// Reads `sessions` from the body or the query; `this` where neither has it.
+fn sessions_to_end(call: &Call) -> Result<SessionsToEnd, Malformed> {
+    let in_body = match call.fields_if_any()? {
+        Some(mut fields) => fields.take("sessions")?,
+        None => None,
     };
-    http::run(log, settings.optional("CORS_ORIGINS")?.unwrap_or_default(), |request| sessions.handle(request)).await
+    let in_query = call.query("sessions")?;
+    match (in_body.as_deref(), &in_query) {
+        (Some(_), Some(_)) => Err(Malformed::field("sessions", "is repeated")),
+        (Some(word), None) | (None, Some(word)) => match word.as_str() {
+            "this" => Ok(SessionsToEnd::This),
+            "others" => Ok(SessionsToEnd::Others),
+            "all" => Ok(SessionsToEnd::All),
+            _ => Err(Malformed::field("sessions", "must be this, others or all")),
+        },
+        (None, None) => Ok(SessionsToEnd::This),
+    }
+}
+
+/// Takes the tokens' cookies back, whether or not the client has any.
+fn clear_cookies(response: &mut Response<Body>) {
+    for name in [cookie::ACCESS, cookie::REFRESH] {
+        if let Ok(value) = HeaderValue::from_str(SetCookie::clear(name).expose()) {
+            response.headers_mut().append(header::SET_COOKIE, value);
+        }
+    }
 }

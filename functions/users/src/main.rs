@@ -1,19 +1,92 @@
-//! Wires the users' routes to Lambda.
+//! Accounts, for those who administer them: `GET /users` lists them page by page, `GET /users/{username}` shows one,
+//! `PATCH` sets its status or scopes, and `DELETE` removes it. The gateway asks for the scopes of [`routes`], and the
+//! router of this function asks again.
 
-use std::time::SystemTime;
+mod request;
+mod user_view;
 
-use shared::{BoxError, aws, http, log::Log, settings::Settings, store::Store, time::Timestamp};
-use users::Users;
+use serde_json::json;
+use shared::{
+    BoxError, causes,
+    lambda::{Answer, Call, Function, Problem, Router},
+    routes,
+    store::{Store, StoreError},
+    time::Clock,
+    use_cases::{Unavailable, administer_users},
+    username::Username,
+};
+use tracing::error;
+
+use crate::{
+    request::{Page, cursor, user_change},
+    user_view::UserView,
+};
 
 #[tokio::main(flavor = "current_thread")]
-#[expect(clippy::disallowed_methods, reason = "main passes the environment and the clock in")]
 async fn main() -> Result<(), BoxError> {
-    let settings = Settings(|name: &str| std::env::var(name).ok());
-    let log = Log::start(&settings, env!("CARGO_PKG_NAME"))?;
-    let sdk = aws::sdk_config(&settings)?;
-    let users = Users {
-        store: Store::new(&sdk, settings.required::<String>("TABLE_NAME")?),
-        clock: || Timestamp::from(SystemTime::now()),
-    };
-    http::run(log, settings.optional("CORS_ORIGINS")?.unwrap_or_default(), |request| users.handle(request)).await
+    let function = Function::start(env!("CARGO_PKG_NAME"))?;
+    let users = Users { store: function.store(&function.sdk()?)?, clock: function.clock() };
+    let router = Router::new()
+        .route(routes::LIST_USERS, |call| users.list(call))
+        .route(routes::SHOW_USER, |call| users.show(call))
+        .route(routes::CHANGE_USER, |call| users.change(call))
+        .route(routes::DELETE_USER, |call| users.delete(call));
+    function.serve(router).await
+}
+
+/// The handlers, with all that they need.
+struct Users {
+    store: Store,
+    clock: Clock,
+}
+
+impl Users {
+    async fn list(&self, call: Call) -> Result<Answer, Problem> {
+        let page = Page::of(&call)?;
+        let found = self.store.users_page(page.after.as_ref(), page.size).await.map_err(unavailable)?;
+        let readable = found.users.iter().filter_map(|user| {
+            user.as_ref().inspect_err(|row| error!(cause = causes(*row), "a user's row can't be read, nor listed")).ok()
+        });
+        let users: Vec<UserView> = readable.map(UserView::of).collect();
+        Ok(Answer::ok(&json!({ "users": users, "next_cursor": found.next.as_ref().map(cursor) }), "listed"))
+    }
+
+    async fn show(&self, call: Call) -> Result<Answer, Problem> {
+        let username = username(&call)?;
+        let user = self.store.find_user_summary(&username).await.map_err(unavailable)?.ok_or_else(no_such_user)?;
+        Ok(Answer::ok(&UserView::of(&user), "shown").recorded(|record| record.with("account", &username)))
+    }
+
+    async fn change(&self, call: Call) -> Result<Answer, Problem> {
+        let (username, change) = (username(&call)?, user_change(&call)?);
+        let changed = administer_users::change_user(&self.store, &username, &change, self.clock.now()).await?;
+        let user = changed.ok_or_else(no_such_user)?;
+        Ok(Answer::ok(&UserView::of(&user), "changed").recorded(|record| {
+            record
+                .with("account", &username)
+                .with_any("status", change.status.as_ref())
+                .with_any("scope", change.scopes.as_ref())
+        }))
+    }
+
+    async fn delete(&self, call: Call) -> Result<Answer, Problem> {
+        let username = username(&call)?;
+        if !self.store.remove_user(&username, self.clock.now()).await.map_err(unavailable)? {
+            return Err(no_such_user());
+        }
+        Ok(Answer::no_content("deleted").recorded(|record| record.with("account", &username)))
+    }
+}
+
+/// The username in the path. A text that is none is one that nobody has.
+fn username(call: &Call) -> Result<Username, Problem> {
+    call.parameter("username").and_then(|name| Username::parse(&name).ok()).ok_or_else(no_such_user)
+}
+
+fn no_such_user() -> Problem {
+    Problem::not_found("There is no such user")
+}
+
+fn unavailable(error: StoreError) -> Problem {
+    Unavailable::from(error).into()
 }

@@ -1,4 +1,4 @@
-//! The rows that count password guesses; [`crate::throttle`] says what the counts mean.
+//! The rows that count password guesses; [`crate::guessing`] says what the counts mean.
 //!
 //! A row for each account and address together:
 //!
@@ -39,8 +39,8 @@ use super::{
     unavailable,
 };
 use crate::{
+    guessing::{Address, GUESSES_PER_WINDOW, Limit, Pair, Throttled, Window},
     session::random_identifier,
-    throttle::{Address, GUESSES_PER_WINDOW, Limit, Pair, Throttled, Window},
     time::Timestamp,
     username::Username,
 };

@@ -12,7 +12,7 @@ use std::{num::NonZeroU64, time::Duration};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 
 use super::{Store, StoreError, attempts::digest_key, count, happened, number};
-use crate::{throttle::Address, time::Timestamp};
+use crate::{guessing::Address, time::Timestamp};
 
 /// For how long registrations are counted together.
 const HOUR: u64 = 3600;

@@ -27,8 +27,9 @@ use super::{
     say, scopes, text, unavailable,
 };
 use crate::{
+    client::Client,
     scope::Scopes,
-    session::{ClientHints, Session, SessionId},
+    session::{Session, SessionId},
     time::Timestamp,
     username::Username,
 };
@@ -48,7 +49,7 @@ pub struct Use<'a> {
     /// How long the session goes on without another refresh.
     pub idle: Duration,
     /// Who uses it.
-    pub hints: &'a ClientHints,
+    pub client: &'a Client,
 }
 
 /// What came of the use of a refresh token.
@@ -77,7 +78,7 @@ impl Store {
             ("expires_at".to_owned(), number(session.expires)),
         ]);
         item.extend(scopes(&session.scopes).map(|scopes| ("scopes".to_owned(), scopes)));
-        for (name, hint) in [("address", &session.hints.address), ("user_agent", &session.hints.user_agent)] {
+        for (name, hint) in [("address", &session.client.address), ("user_agent", &session.client.user_agent)] {
             item.extend(hint.as_deref().map(|hint| (name.to_owned(), text(hint))));
         }
         let answer = self
@@ -122,7 +123,7 @@ impl Store {
             .expression_attribute_values(":expires", number(now.after(with.idle)))
             .expression_attribute_values(":counter", count(with.counter))
             .expression_attribute_values(":version", count(with.password_version));
-        for (name, hint) in [("address", &with.hints.address), ("user_agent", &with.hints.user_agent)] {
+        for (name, hint) in [("address", &with.client.address), ("user_agent", &with.client.user_agent)] {
             if let Some(hint) = hint {
                 set = set + ", " + name + " = :" + name;
                 update = update.expression_attribute_values(format!(":{name}"), text(hint));
@@ -305,6 +306,6 @@ fn read_session(item: &Item) -> Result<Session, UnreadableRow> {
         expires: row.read("expires_at", as_timestamp)?,
         ends: row.read("ends_at", as_timestamp)?,
         ended: row.optional("ended_at", as_timestamp)?,
-        hints: ClientHints { address: row.optional("address", owned)?, user_agent: row.optional("user_agent", owned)? },
+        client: Client { address: row.optional("address", owned)?, user_agent: row.optional("user_agent", owned)? },
     })
 }

@@ -15,8 +15,7 @@ use std::{
 
 use clap::Args;
 use shared::{
-    BoxError,
-    log::causes,
+    BoxError, causes,
     password::Cost,
     store::{Store, StoreError},
     time::Clock,
@@ -205,7 +204,7 @@ impl Run {
             self.settle().await?;
         }
         self.names.insert(name);
-        let (store, now, dry) = (self.store.clone(), (self.clock)(), self.dry);
+        let (store, now, dry) = (self.store.clone(), self.clock.now(), self.dry);
         self.tasks.spawn(async move {
             let user = account.to_user(now);
             let existing =

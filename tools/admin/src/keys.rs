@@ -1,7 +1,7 @@
 //! `admin keys`: the keys that sign tokens.
 
 use clap::Subcommand;
-use shared::{BoxError, key::Algorithm, log::causes, store::Store, time::Timestamp};
+use shared::{BoxError, causes, key::Algorithm, store::Store, time::Timestamp};
 
 use crate::{
     stack::{self, Target},

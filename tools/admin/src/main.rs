@@ -16,7 +16,10 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use rand::{rand_core::UnwrapErr, rngs::SysRng};
-use shared::{BoxError, log::causes, time::Timestamp};
+use shared::{
+    BoxError, causes,
+    time::{Clock, Timestamp},
+};
 
 /// Manages the users and keys of a Gatehouse stack.
 ///
@@ -65,7 +68,7 @@ async fn main() -> ExitCode {
 async fn run(cli: Cli) -> Result<(), BoxError> {
     let store = stack::store(&cli.target).await?;
     match cli.command {
-        Command::User(command) => users::run(command, &store, now, &mut UnwrapErr(SysRng)).await,
+        Command::User(command) => users::run(command, &store, Clock::new(now), &mut UnwrapErr(SysRng)).await,
         Command::Keys(command) => keys::run(command, &store, &cli.target, now()).await,
     }
 }

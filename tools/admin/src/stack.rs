@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig};
 use aws_sdk_secretsmanager::Client;
 use clap::Args;
-use shared::{BoxError, aws::laptop_config, store::Store};
+use shared::{BoxError, aws::sdk::laptop_config, store::Store};
 
 /// Where `cargo run` serves its store.
 const LOCAL_STORE: &str = "http://127.0.0.1:8000";

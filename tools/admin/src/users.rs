@@ -99,7 +99,7 @@ pub(crate) async fn run(
         Command::Add { name, scopes, hashing } => {
             let scopes = union(&scopes)?;
             let hash = hashing.read(&name, rng)?;
-            add(store, User::new(name, hash, scopes, clock())).await
+            add(store, User::new(name, hash, scopes, clock.now())).await
         }
         Command::List => list(store).await,
         Command::Show { name } => {
@@ -107,26 +107,26 @@ pub(crate) async fn run(
             show(&user.ok_or_else(|| nobody(&name))?)
         }
         Command::Enable { name } => {
-            let found = store.set_status(&name, Status::Active, clock()).await?;
+            let found = store.set_status(&name, Status::Active, clock.now()).await?;
             outcome(found, &name, "may sign in")
         }
         Command::Disable { name } => {
-            let found = store.set_status(&name, Status::Disabled, clock()).await?;
-            end_sessions(store, &name, clock()).await?;
+            let found = store.set_status(&name, Status::Disabled, clock.now()).await?;
+            end_sessions(store, &name, clock.now()).await?;
             outcome(found, &name, "is disabled")
         }
         Command::Delete { name } => {
-            let found = store.remove_user(&name, clock()).await?;
+            let found = store.remove_user(&name, clock.now()).await?;
             outcome(found, &name, "is deleted")
         }
         Command::SetPassword { name, hashing } => {
             let hash = hashing.read(&name, rng)?;
-            let found = store.set_password(&name, &hash, clock()).await?;
-            end_sessions(store, &name, clock()).await?;
+            let found = store.set_password(&name, &hash, clock.now()).await?;
+            end_sessions(store, &name, clock.now()).await?;
             outcome(found, &name, "has a new password")
         }
         Command::SetScopes { name, scopes, none: _ } => {
-            let found = store.set_scopes(&name, &union(&scopes)?, clock()).await?;
+            let found = store.set_scopes(&name, &union(&scopes)?, clock.now()).await?;
             outcome(found, &name, "has new scopes")
         }
         Command::Import(arguments) => import::run(arguments, store, clock).await,
@@ -203,7 +203,7 @@ fn union(scopes: &[Scopes]) -> Result<Scopes, BoxError> {
 impl Hashing {
     /// Reads the new password of this user, and hashes it.
     fn read(&self, name: &Username, rng: &mut impl CryptoRng) -> Result<PasswordHash, BoxError> {
-        let password = NewPassword::new(read_password()?, name)?.into();
+        let password = NewPassword::new(read_password()?, name).map_err(|unfit| format!("the password {unfit}"))?;
         Ok(PasswordHash::new(&password, self.cost, rng))
     }
 }

@@ -29,7 +29,7 @@ use std::time::SystemTime;
 
 use clap::Parser;
 use shared::BoxError;
-use shared::log::causes;
+use shared::causes;
 use shared::time::Timestamp;
 
 use crate::core::Cores;

@@ -71,7 +71,7 @@ impl BareHash {
     /// Of this cost.
     pub(crate) fn new(cost: u8) -> Result<Self, BoxError> {
         let password = Password::new(PASSWORD.to_owned())?;
-        let hash = PasswordHash::new(&password, Cost::new(cost)?, &mut UnwrapErr(SysRng));
+        let hash = PasswordHash::renew(&password, Cost::new(cost)?, &mut UnwrapErr(SysRng));
         Ok(Self { hash, password })
     }
 

@@ -11,15 +11,16 @@ use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 use serde_json::Value;
 use shared::BoxError;
-use shared::aws::laptop_config;
+use shared::access_token::{self, Grant};
+use shared::aws::sdk::laptop_config;
+use shared::client::Client;
+use shared::guessing::Address;
 use shared::key::{Algorithm, SigningKeys};
 use shared::password::{Cost, Password, PasswordHash};
 use shared::scope::Scopes;
-use shared::session::{ClientHints, Policy, Session, SessionId};
+use shared::session::{Policy, Session, SessionId};
 use shared::store::Store;
-use shared::throttle::Address;
 use shared::time::Timestamp;
-use shared::token::{self, Grant};
 use shared::user::User;
 use shared::username::Username;
 
@@ -244,7 +245,7 @@ impl Subject {
 }
 
 async fn add_user(store: &Store, username: &str, cost: Cost, now: Timestamp) -> Result<(), BoxError> {
-    let hash = PasswordHash::new(&Password::new(PASSWORD.to_owned())?, cost, &mut UnwrapErr(SysRng));
+    let hash = PasswordHash::renew(&Password::new(PASSWORD.to_owned())?, cost, &mut UnwrapErr(SysRng));
     store.add_user(&User::new(Username::parse(username)?, hash, Scopes::parse(SCOPES)?, now)).await?;
     Ok(())
 }
@@ -266,7 +267,7 @@ async fn add_sessions(store: &Store, now: Timestamp) -> Result<(), BoxError> {
             Scopes::parse(SCOPES)?,
             "gatehouse".to_owned(),
             1,
-            ClientHints { address: Some(ADDRESS.to_owned()), user_agent: Some("curl/8.5.0".to_owned()) },
+            Client { address: Some(ADDRESS.to_owned()), user_agent: Some("curl/8.5.0".to_owned()) },
             &policy,
             now,
         );
@@ -292,7 +293,7 @@ fn token_event(root: &Path, keys: &SigningKeys, now: Timestamp) -> Result<Vec<u8
     };
     let key = keys.signing(now).ok_or("a ring that doesn't sign")?;
     let token = loop {
-        let token = token::issue(&grant, key, now, &mut rng)?;
+        let token = access_token::issue(&grant, key, now, &mut rng)?;
         if starts_with_a_set_bit(token.expose().rsplit('.').next().unwrap_or_default()) {
             break token;
         }

@@ -7,12 +7,12 @@ use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::{Value, json};
-use shared::{aws::sdk_config, settings::Settings};
+use shared::aws::sdk::sdk_config;
 
 #[tokio::main(flavor = "current_thread")]
 #[expect(clippy::disallowed_methods, reason = "main passes the environment in")]
 async fn main() -> Result<(), Error> {
-    let client = Client::new(&sdk_config(&Settings(|name: &str| std::env::var(name).ok()))?);
+    let client = Client::new(&sdk_config(|name| std::env::var(name).ok())?);
     let client = &client;
     lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| async move { rotate(client, &event.payload).await }))
         .await

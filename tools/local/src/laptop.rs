@@ -7,7 +7,7 @@ use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 use serde_json::Value;
 use shared::BoxError;
-use shared::aws::laptop_config;
+use shared::aws::sdk::laptop_config;
 use shared::key::Algorithm;
 use shared::password::{Cost, Password, PasswordHash};
 use shared::scope::Scopes;
@@ -84,7 +84,7 @@ pub(crate) async fn add_first_user(stack: &Stack, now: Timestamp) -> Result<(), 
         return Ok(());
     }
     let password = Password::new(PASSWORD.to_owned())?;
-    let password_hash = PasswordHash::new(&password, Cost::new(COST)?, &mut UnwrapErr(SysRng));
+    let password_hash = PasswordHash::renew(&password, Cost::new(COST)?, &mut UnwrapErr(SysRng));
     let scopes = Scopes::parse(SCOPES)?;
     store.add_user(&User::new(username, password_hash, scopes, now)).await?;
     Ok(())

@@ -14,7 +14,7 @@ use clap::Parser;
 use local::{
     Functions, LogSink, Options, SecretsError, SecretsLocation, Stack, StartError, StoreError, StoreLocation, find_root,
 };
-use shared::{BoxError, log::causes, time::Timestamp};
+use shared::{BoxError, causes, time::Timestamp};
 
 /// The template's parameter that names the algorithm of new keys.
 const ALGORITHM: &str = "SigningAlgorithm";

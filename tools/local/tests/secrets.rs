@@ -13,7 +13,7 @@ use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
 use aws_sdk_secretsmanager::primitives::Blob;
 use local::{Functions, LogSink, Options, RotateError, SecretsLocation, Stack};
 use serde_json::Value;
-use shared::aws::laptop_config;
+use shared::aws::sdk::laptop_config;
 
 const COUNTER: &str = "gatehouse-counter-secret";
 const EMPTY: &str = "gatehouse-empty-secret";

@@ -15,14 +15,14 @@ use floor::{message, runtime};
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 use serde::Deserialize;
+use shared::access_token::{self, Grant};
+use shared::guessing::{Address, Pair};
 use shared::key::SigningKeys;
 use shared::password::{Password, PasswordHash};
 use shared::refresh_token::RefreshToken;
 use shared::scope::Scopes;
 use shared::session::SessionId;
-use shared::throttle::{Address, Pair};
 use shared::time::Timestamp;
-use shared::token::{self, Grant};
 use shared::username::Username;
 
 const REFUSED: &str = r#"{"statusCode":401,"headers":{"content-type":"application/json"},"body":"{\"error\":\"invalid_grant\",\"error_description\":\"Invalid credentials\"}"}"#;
@@ -156,7 +156,7 @@ impl Login<'_> {
         };
         let seconds = Timestamp::from(now);
         let key = self.ring.signing(seconds).ok_or_else(|| io::Error::other("no key signs yet"))?;
-        let access = token::issue(&grant, key, seconds, &mut rng).map_err(io::Error::other)?;
+        let access = access_token::issue(&grant, key, seconds, &mut rng).map_err(io::Error::other)?;
         let refresh = RefreshToken::issue(username, &session, 0, key.refresh_key());
         let body = format!(
             r#"{{"TableName":"{}","Item":{{"pk":{{"S":"SESSION#{}"}},"sk":{{"S":"{}"}},"counter":{{"N":"0"}},"client_id":{{"S":"gatehouse"}},"password_version":{{"N":"1"}},"created_at":{{"N":"{now}"}},"last_used_at":{{"N":"{now}"}},"ends_at":{{"N":"{}"}},"expires_at":{{"N":"{}"}},"scopes":{{"SS":["profile:read","profile:write"]}},"address":{{"S":"{}"}},"user_agent":{{"S":"{}"}}}},"ConditionExpression":"attribute_not_exists(pk)"}}"#,

@@ -1,0 +1,24 @@
+//! The edge towards Lambda and API Gateway: how a function starts, which handler a request is for, who calls, what a
+//! body holds, what is answered, and the line that a call leaves in the log.
+
+pub mod answers;
+pub mod body;
+pub mod call;
+pub mod call_record;
+pub mod caller;
+pub mod cors;
+pub mod log;
+pub mod metric;
+pub mod router;
+pub mod settings;
+pub mod start;
+
+pub use self::{
+    answers::{Answer, ErrorResponse, Problem},
+    call::Call,
+    call_record::CallRecord,
+    caller::Caller,
+    metric::Metric,
+    router::Router,
+    start::Function,
+};

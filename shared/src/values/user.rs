@@ -1,0 +1,95 @@
+//! Accounts.
+
+use std::{fmt, str::FromStr};
+
+use crate::values::{password::PasswordHash, scope::Scopes, time::Timestamp, username::Username};
+
+/// An account, as its row in the table holds it.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// The name, as typed when the account was made.
+    pub username: Username,
+    /// The hash of the password.
+    pub password_hash: PasswordHash,
+    /// Which of the account's passwords this is: sessions of an earlier one are over.
+    pub password_version: u64,
+    /// What the account may do; a token carries a subset of these.
+    pub scopes: Scopes,
+    /// Whether the account may sign in.
+    pub status: Status,
+    /// When the account was made.
+    pub created: Timestamp,
+    /// When the account was last changed; signing in is no change.
+    pub updated: Timestamp,
+}
+
+impl User {
+    /// A new account that may sign in.
+    #[must_use]
+    pub fn new(username: Username, password_hash: PasswordHash, scopes: Scopes, now: Timestamp) -> Self {
+        Self {
+            username,
+            password_hash,
+            // An account that takes the name of one that was deleted must not take over its sessions.
+            password_version: now.0,
+            scopes,
+            status: Status::Active,
+            created: now,
+            updated: now,
+        }
+    }
+}
+
+/// What of an account may be shown: all but the password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserSummary {
+    /// The name, as typed when the account was made.
+    pub username: Username,
+    /// Whether the account may sign in.
+    pub status: Status,
+    /// What the account may do.
+    pub scopes: Scopes,
+    /// When the account was made.
+    pub created: Timestamp,
+    /// When the account was last changed.
+    pub updated: Timestamp,
+}
+
+/// Whether an account may sign in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It may.
+    Active,
+    /// It may not, and nothing tells it from an account that doesn't exist.
+    Disabled,
+}
+
+impl Status {
+    /// The status as the table has it: `active` or `disabled`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The text is no status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be active or disabled")]
+pub struct InvalidStatus;
+
+impl FromStr for Status {
+    type Err = InvalidStatus;
+
+    fn from_str(text: &str) -> Result<Self, InvalidStatus> {
+        [Self::Active, Self::Disabled].into_iter().find(|status| status.as_str() == text).ok_or(InvalidStatus)
+    }
+}

@@ -145,9 +145,9 @@ async fn a_malformed_request_is_told_which_field_is_wrong() {
         (JSON, r#"{"username":"johndoe","password":null}"#, "password is missing"),
         (JSON, r#"{"username":"johndoe","password":12345678}"#, "password must be a string"),
         (JSON, r#"{"username":"johndoe","password":"x","password":"y"}"#, "password is repeated"),
-        (JSON, "username=johndoe&password=x", "The body is no JSON object (line 1, column 1)"),
-        (JSON, "", "The body is no JSON object (line 1, column 0)"),
-        (JSON, "[]", "The body is no JSON object (line 1, column 0)"),
+        (JSON, "username=johndoe&password=x", "The body is not a JSON object (line 1, column 1)"),
+        (JSON, "", "The body is not a JSON object (line 1, column 0)"),
+        (JSON, "[]", "The body is not a JSON object (line 1, column 0)"),
         (
             "text/plain",
             "username=johndoe&password=x",

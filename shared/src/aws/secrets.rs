@@ -2,7 +2,6 @@
 
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::{Client, operation::get_secret_value::GetSecretValueError};
-
 use zeroize::Zeroizing;
 
 use crate::{BoxError, values::key::SigningKeys};
@@ -30,6 +29,9 @@ impl SigningSecret {
     }
 
     /// Where the version stands. A version that is neither pending nor current is not to be rotated to.
+    ///
+    /// # Errors
+    /// Secrets Manager's, and where the version is not there or in neither stage.
     pub async fn stage(&self, id: &str, version: &str) -> Result<Stage, BoxError> {
         let secret = self.0.describe_secret().secret_id(id).send().await?;
         let versions = secret.version_ids_to_stages.unwrap_or_default();
@@ -44,6 +46,9 @@ impl SigningSecret {
     }
 
     /// Whether a version holds a ring already.
+    ///
+    /// # Errors
+    /// Secrets Manager's.
     pub async fn has_value(&self, id: &str, version: &str) -> Result<bool, BoxError> {
         let answer = self.0.get_secret_value().secret_id(id).version_id(version).version_stage(PENDING).send().await;
         match answer {
@@ -58,16 +63,25 @@ impl SigningSecret {
     }
 
     /// The ring of a version.
+    ///
+    /// # Errors
+    /// Secrets Manager's, and where the version holds no ring.
     pub async fn ring(&self, id: &str, version: &str) -> Result<SigningKeys, BoxError> {
         read(self.0.get_secret_value().secret_id(id).version_id(version).send().await?.secret_string)
     }
 
     /// The ring that is in use.
+    ///
+    /// # Errors
+    /// As [`SigningSecret::ring`].
     pub async fn current_ring(&self, id: &str) -> Result<SigningKeys, BoxError> {
         read(self.0.get_secret_value().secret_id(id).version_stage(CURRENT).send().await?.secret_string)
     }
 
     /// Gives a version its ring.
+    ///
+    /// # Errors
+    /// Secrets Manager's.
     pub async fn put(&self, id: &str, version: &str, ring: &str) -> Result<(), BoxError> {
         let put = self.0.put_secret_value().secret_id(id).client_request_token(version);
         put.secret_string(ring).version_stages(PENDING).send().await?;
@@ -75,6 +89,9 @@ impl SigningSecret {
     }
 
     /// Makes a version the one in use.
+    ///
+    /// # Errors
+    /// Secrets Manager's.
     pub async fn make_current(&self, id: &str, version: &str) -> Result<(), BoxError> {
         let secret = self.0.describe_secret().secret_id(id).send().await?;
         let versions = secret.version_ids_to_stages.unwrap_or_default();

@@ -214,7 +214,7 @@ mod tests {
         fields.take(name).unwrap().map(|text| text.to_string())
     }
 
-    fn description(malformed: Malformed) -> String {
+    fn description(malformed: impl ToString) -> String {
         malformed.to_string()
     }
 

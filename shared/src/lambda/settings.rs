@@ -114,7 +114,7 @@ pub struct Description {
 
 macro_rules! settings {
     ($($name:ident: $type:ty = $variable:literal, $default:expr, $parameter:expr, $meaning:literal;)*) => {
-        $(#[doc = $meaning] pub const $name: Setting<$type> = Setting::new($variable, $default);)*
+        $(#[doc = concat!("`", $variable, "`, as [`ALL`] describes it.")] pub const $name: Setting<$type> = Setting::new($variable, $default);)*
 
         /// All of them.
         pub const ALL: &[Description] = &[$(Description {

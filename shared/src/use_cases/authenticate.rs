@@ -109,12 +109,12 @@ impl Authenticator {
         client: &Client,
     ) -> Result<User, AuthenticationError> {
         let address = Address::of(client.address.as_deref());
-        let counted = self.store.count_guess(username, address, self.clock.now(), &mut self.random.clone()).await?;
+        let counted = self.store.count_guess(username, address, self.clock.now(), &mut { self.random }).await?;
         let guess = counted.map_err(AuthenticationError::Throttled)?;
         let user = self.verify(username, password).await?;
         // Where it can't be noted the guess stays counted as a failure, which is no reason to turn the user away.
         if let Err(error) = self.store.guess_was_right(&guess, self.clock.now()).await {
-            warn!(user = %user.username, cause = causes(&error), "a right password could not be noted, and counts as a failure");
+            warn!(user = %user.username, cause = causes(&error), "a sign-in could not be noted, and counts as a failure");
         }
         Ok(user)
     }
@@ -132,7 +132,7 @@ impl Authenticator {
         };
         let hash = found.as_ref().map_or(&self.decoy, |user| &user.password_hash).clone();
         let active = found.as_ref().is_ok_and(|user| user.status == Status::Active);
-        let (password, cost, mut random) = (password.clone(), self.cost, self.random.clone());
+        let (password, cost, mut random) = (password.clone(), self.cost, self.random);
         let verified = on_a_thread_of_its_own(move || {
             let verified = hash.verify(&password);
             if !(verified && active) {
@@ -157,7 +157,7 @@ impl Authenticator {
     /// # Errors
     /// [`Unavailable`] where the thread for it fails.
     pub async fn hash(&self, password: NewPassword) -> Result<PasswordHash, Unavailable> {
-        let (cost, mut random) = (self.cost, self.random.clone());
+        let (cost, mut random) = (self.cost, self.random);
         on_a_thread_of_its_own(move || PasswordHash::new(&password, cost, &mut random)).await
     }
 
@@ -173,7 +173,7 @@ impl Authenticator {
     }
 
     async fn replace_hash(&self, user: &User, password: &Password) -> Result<(), Unavailable> {
-        let (password, cost, mut random) = (password.clone(), self.cost, self.random.clone());
+        let (password, cost, mut random) = (password.clone(), self.cost, self.random);
         let new = on_a_thread_of_its_own(move || PasswordHash::renew(&password, cost, &mut random)).await?;
         // Where the hash isn't the old one any more, somebody has set a newer.
         self.store.replace_hash(&user.username, &user.password_hash, &new).await?;

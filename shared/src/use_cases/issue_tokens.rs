@@ -105,7 +105,7 @@ impl TokenIssuer {
             session: &session.id,
             lifetime: self.lifetime.min(now.until(session.ends)),
         };
-        let access = access_token::issue(&grant, key, now, &mut self.random.clone()).map_err(Unavailable::because)?;
+        let access = access_token::issue(&grant, key, now, &mut { self.random }).map_err(Unavailable::because)?;
         let refresh = refresh(key, &username, &session)?;
         Ok(TokenPair { username, session, scopes, access, refresh, issued: now, key_made: key.made() })
     }

@@ -109,7 +109,7 @@ impl Rotation {
             verifies_until: signs_from.after(self.lifetime).after(MARGIN),
             sessions: self.session_lifetime,
         };
-        let mut rng = self.random.clone();
+        let mut rng = self.random;
         let rotated = current
             .rotated(self.algorithm, now, &retention, &|id| status(id, &current, &rows), &mut rng)
             .ok_or("no key could be made")?;
@@ -134,7 +134,7 @@ impl Rotation {
             }
         }
         keys.insert_secrets(pending, |_| false);
-        let mut rng = self.random.clone();
+        let mut rng = self.random;
         let grant = Grant {
             issuer: "rotation",
             audience: "rotation",

@@ -85,7 +85,7 @@ impl SignIn<'_> {
         self.authenticator.renew_hash(&user, &request.password).await;
         let scopes = granted(&user, request.scopes)?;
         let session = Session::begin(
-            SessionId::generate(&mut self.tokens.random.clone()),
+            SessionId::generate(&mut { self.tokens.random }),
             scopes.clone(),
             request.client_id,
             user.password_version,

@@ -29,7 +29,7 @@ async fn api() -> Api {
 }
 
 #[tokio::test]
-async fn every_sample_gets_the_answer_that_the_readme_promises() {
+async fn every_sample_gets_its_documented_answer() {
     let api = api().await;
     let greeting = json!({ "message": "Hello johndoe, you are authenticated!" });
     let mut samples: BTreeMap<String, bool> = std::fs::read_dir(root().join("events"))

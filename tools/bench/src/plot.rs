@@ -1,4 +1,4 @@
-//! The plot of the README: bars of cold starts and warm calls, drawn by hand.
+//! The plot of docs/performance.md: bars of cold starts and warm calls, drawn by hand.
 
 use std::fmt::Write;
 

@@ -78,7 +78,7 @@ impl RefreshGrant {
         let in_cookie = call.cookie(cookie::REFRESH)?;
         let scopes = scopes(fields)?;
         if scopes.as_ref().is_some_and(|scopes| scopes.iter().count() > SCOPES_OF_A_REFRESH) {
-            return Err(invalid_scope(format!("must not name more than {SCOPES_OF_A_REFRESH} scopes")));
+            return Err(invalid_scope(&format!("must not name more than {SCOPES_OF_A_REFRESH} scopes")));
         }
         let asks_for_cookies = fields.take_flag("cookie")?;
         let (token, from_cookie) = match (in_field, in_cookie) {
@@ -95,10 +95,10 @@ impl RefreshGrant {
 
 fn scopes(fields: &mut Fields) -> Result<Option<Scopes>, Problem> {
     let scopes = fields.take("scope")?.map(|scope| Scopes::parse(&scope));
-    scopes.transpose().map_err(|problem: InvalidScope| invalid_scope(problem.to_string()))
+    scopes.transpose().map_err(|problem: InvalidScope| invalid_scope(&problem))
 }
 
-fn invalid_scope(problem: String) -> Problem {
+fn invalid_scope(problem: &dyn std::fmt::Display) -> Problem {
     malformed("invalid_scope", format!("scope {problem}"))
 }
 

@@ -154,8 +154,6 @@ pub enum KeyProblem {
     Exponent,
     #[error("has a modulus with a small factor")]
     SmallFactor,
-    #[error("has a modulus whose primes are too close (CVE-2022-26320)")]
-    ClosePrimes,
     #[error("has a modulus of the broken generator of ROCA (CVE-2017-15361)")]
     Roca,
     #[error("lacks a member, or has one that is not base64url of the right length")]

@@ -53,6 +53,9 @@ pub(crate) fn count(
     Ok(figures)
 }
 
+/// How the limits are written anew.
+const UPDATE: &str = "cargo run --manifest-path tools/bench/Cargo.toml -- --update";
+
 /// The table of the binaries' sizes, in KiB.
 const SIZES: &str = "binary size in KiB";
 
@@ -87,7 +90,7 @@ pub(crate) fn check(file: &Path, mut count: impl FnMut() -> Result<Figures, BoxE
         writeln!(out, "Within the limits.")?;
         return Ok(ExitCode::SUCCESS);
     }
-    writeln!(out, "If it has to be so, write the limits anew: cargo run --release -p bench -- --update")?;
+    writeln!(out, "If it has to be so, write the limits anew: {UPDATE}")?;
     Ok(ExitCode::FAILURE)
 }
 
@@ -142,9 +145,7 @@ impl Figures {
     }
 
     fn to_toml(&self) -> String {
-        let mut text = "# The most that each function may take. \
-                        Written by `cargo run --release -p bench -- --update`.\n"
-            .to_owned();
+        let mut text = format!("# The most that each function may take. Written by `{UPDATE}`.\n");
         for (subject, numbers) in &self.0 {
             // Writing to a string doesn't fail.
             let _ = writeln!(text, "\n[\"{subject}\"]");

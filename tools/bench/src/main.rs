@@ -1,4 +1,4 @@
-//! Measures the functions: `cargo run --release -p bench`.
+//! Measures the functions: `cargo run --release --manifest-path tools/bench/Cargo.toml`.
 //!
 //! The real release binaries answer events through the Lambda Runtime API, on one core that they share with nothing but
 //! this program's side of the conversation. In the same rounds, the least that could do their work does it.

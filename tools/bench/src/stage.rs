@@ -50,20 +50,21 @@ pub(crate) struct Stage {
     binaries: BTreeMap<String, PathBuf>,
 }
 
-/// The packages that call no AWS service and are built without what does.
-const WITHOUT_AWS: [&str; 2] = ["floor", "protected"];
+/// The function that calls no AWS service and is built without what does.
+const WITHOUT_AWS: &str = "protected";
 
-/// The subjects' programs, by name: every function of the workspace, and the floor. SAM builds each by itself; those
-/// that ask for the same features may as well be built together.
+/// The subjects' programs, by name: every function of the root's workspace, and the floors. SAM builds each function by
+/// itself; those that ask for the same features may as well be built together.
 pub(crate) fn build(root: &Path) -> Result<BTreeMap<String, PathBuf>, BoxError> {
     let functions = functions(root)?;
-    let others: Vec<_> = functions.iter().map(String::as_str).filter(|name| !WITHOUT_AWS.contains(name)).collect();
-    let mut binaries = local::build_for_release(root, &WITHOUT_AWS)?;
+    let others: Vec<_> = functions.iter().map(String::as_str).filter(|name| *name != WITHOUT_AWS).collect();
+    let mut binaries = local::build_for_release(&root.join("tools/bench"), &["floor"])?;
+    binaries.append(&mut local::build_for_release(root, &[WITHOUT_AWS])?);
     binaries.append(&mut local::build_for_release(root, &others)?);
     Ok(binaries)
 }
 
-/// The functions of the workspace.
+/// The functions of the root's workspace.
 pub(crate) fn functions(root: &Path) -> Result<Vec<String>, BoxError> {
     let mut functions = Vec::new();
     for folder in std::fs::read_dir(root.join("functions"))? {

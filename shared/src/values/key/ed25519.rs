@@ -2,7 +2,6 @@
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use jsonwebtoken::{DecodingKey, EncodingKey};
-use num_bigint::BigUint;
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
@@ -15,12 +14,30 @@ const CURVE: &str = "Ed25519";
 /// A seed, and an encoded point.
 const KEY_BYTES: usize = 32;
 
-/// The curve's `d`, -121665/121666; digits of 32 bits, the lowest first.
-const D: [u32; 8] =
-    [0x1359_78a3, 0x75eb_4dca, 0x4141_d8ab, 0x0070_0a4d, 0x7779_e898, 0x8cc7_4079, 0x2b6f_fe73, 0x5203_6cee];
-/// The y coordinate of two points of order 8; that of the other two is its negative.
-const Y_OF_ORDER_8: [u32; 8] =
-    [0x706a_17c7, 0x4fd8_4d3d, 0x760b_3cba, 0x0f67_100d, 0xfa53_202a, 0xc6cc_392c, 0x77fd_c74e, 0x7a03_ac92];
+/// The prime of the field, 2^255 - 19, little-endian as all encodings are (RFC 8032 section 5.1.2).
+const PRIME: [u8; KEY_BYTES] = ends(0xED, 0xFF, 0x7F);
+/// The y coordinates of the eight points whose order divides 8; two points have each but 1 and -1.
+const SMALL_ORDER: [[u8; KEY_BYTES]; 5] = [
+    ends(0, 0, 0),
+    ends(1, 0, 0),
+    ends(0xEC, 0xFF, 0x7F),
+    [
+        0xC7, 0x17, 0x6A, 0x70, 0x3D, 0x4D, 0xD8, 0x4F, 0xBA, 0x3C, 0x0B, 0x76, 0x0D, 0x10, 0x67, 0x0F, 0x2A, 0x20,
+        0x53, 0xFA, 0x2C, 0x39, 0xCC, 0xC6, 0x4E, 0xC7, 0xFD, 0x77, 0x92, 0xAC, 0x03, 0x7A,
+    ],
+    [
+        0x26, 0xE8, 0x95, 0x8F, 0xC2, 0xB2, 0x27, 0xB0, 0x45, 0xC3, 0xF4, 0x89, 0xF2, 0xEF, 0x98, 0xF0, 0xD5, 0xDF,
+        0xAC, 0x05, 0xD3, 0xC6, 0x33, 0x39, 0xB1, 0x38, 0x02, 0x88, 0x6D, 0x53, 0xFC, 0x05,
+    ],
+];
+
+/// An encoding of this lowest and this highest byte, with all others the same.
+const fn ends(lowest: u8, others: u8, highest: u8) -> [u8; KEY_BYTES] {
+    let mut encoded = [others; KEY_BYTES];
+    encoded[0] = lowest;
+    encoded[KEY_BYTES - 1] = highest;
+    encoded
+}
 
 pub(super) fn signing(jwk: &Jwk) -> Result<EncodingKey, KeyProblem> {
     let public = point(jwk)?;
@@ -47,7 +64,7 @@ pub(super) fn generate(rng: &mut impl CryptoRng) -> Option<Jwk> {
     })
 }
 
-/// The encoded public point, checked to be a point that can bear a key.
+/// The encoded public point, checked as far as aws-lc doesn't check it at each signature.
 fn point(jwk: &Jwk) -> Result<Zeroizing<[u8; KEY_BYTES]>, KeyProblem> {
     if jwk.crv.as_deref() != Some(CURVE) {
         return Err(KeyProblem::Curve);
@@ -57,53 +74,26 @@ fn point(jwk: &Jwk) -> Result<Zeroizing<[u8; KEY_BYTES]>, KeyProblem> {
     Ok(encoded)
 }
 
-/// Refuses what decodes to no point (RFC 8032 section 5.1.3), and points of small order, under which
-/// one signature fits many messages. aws-lc takes any 32 bytes and finds out at the first signature.
+/// Refuses coordinates that aren't below the prime (RFC 8032 section 5.1.3), and points of small order, under which one
+/// signature fits many messages. What else is no point, aws-lc refuses with each of its signatures.
 fn check(mut encoded: [u8; KEY_BYTES]) -> Result<(), KeyProblem> {
     // The highest bit is the sign of x.
     encoded[KEY_BYTES - 1] &= 0x7F;
-    let y = BigUint::from_bytes_le(&encoded);
-    let one = BigUint::from(1u8);
-    let prime = (&one << 255u8) - 19u8;
-    if y >= prime {
+    if encoded.iter().rev().ge(PRIME.iter().rev()) {
         return Err(KeyProblem::Curve);
     }
-    let (minus_one, y_of_order_8) = (&prime - 1u8, BigUint::from_slice(&Y_OF_ORDER_8));
-    let minus_y_of_order_8 = &prime - &y_of_order_8;
-    if y.bits() == 0 || [one.clone(), minus_one.clone(), y_of_order_8, minus_y_of_order_8].contains(&y) {
-        return Err(KeyProblem::SmallOrder);
-    }
-    // x² = (y² - 1) / (dy² + 1), and a fraction is a square where numerator times denominator is one.
-    let y_squared = (&y * &y) % &prime;
-    let fraction = ((&y_squared + &minus_one) * (BigUint::from_slice(&D) * &y_squared + &one)) % &prime;
-    let is_square = fraction.modpow(&(minus_one >> 1u8), &prime) == one;
-    if is_square { Ok(()) } else { Err(KeyProblem::Curve) }
+    if SMALL_ORDER.contains(&encoded) { Err(KeyProblem::SmallOrder) } else { Ok(()) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use num_bigint::BigUint;
     use proptest::prelude::*;
-
-    /// The encoding of a small y, or of the prime plus or minus a little.
-    fn encoding(lowest: u8, others: u8, highest: u8) -> [u8; KEY_BYTES] {
-        let mut encoded = [others; KEY_BYTES];
-        encoded[0] = lowest;
-        encoded[KEY_BYTES - 1] = highest;
-        encoded
-    }
-
-    fn order_8() -> [u8; KEY_BYTES] {
-        BigUint::from_slice(&Y_OF_ORDER_8).to_bytes_le().try_into().unwrap()
-    }
 
     #[test]
     fn refuses_the_points_of_small_order() {
-        let negative: [u8; KEY_BYTES] = {
-            let prime = (BigUint::from(1u8) << 255u8) - 19u8;
-            (prime - BigUint::from_slice(&Y_OF_ORDER_8)).to_bytes_le().try_into().unwrap()
-        };
-        for mut encoded in [encoding(0, 0, 0), encoding(1, 0, 0), encoding(0xEC, 0xFF, 0x7F), order_8(), negative] {
+        for mut encoded in SMALL_ORDER {
             assert_eq!(check(encoded), Err(KeyProblem::SmallOrder), "{encoded:02x?}");
             encoded[KEY_BYTES - 1] |= 0x80;
             assert_eq!(check(encoded), Err(KeyProblem::SmallOrder), "{encoded:02x?}");
@@ -111,30 +101,28 @@ mod tests {
     }
 
     #[test]
-    fn the_point_of_order_8_is_on_the_curve_and_doubles_to_one_of_order_4() {
-        // The double's y is (y² + x²) / (1 - dx²y²), and y = 0 has order 4: so x² = -y², and
-        // -x² + y² = 1 + dx²y² becomes 2y² = 1 - dy⁴.
+    fn the_points_of_order_8_are_on_the_curve_and_double_to_one_of_order_4() {
+        // The double's y is (y² + x²) / (1 - dx²y²), and y = 0 has order 4: so x² = -y², and -x² + y² = 1 + dx²y² becomes
+        // 2y² = 1 - dy⁴, where d is -121665/121666.
         let prime = (BigUint::from(1u8) << 255u8) - 19u8;
-        let y = BigUint::from_slice(&Y_OF_ORDER_8);
-        let left = (&y * &y * 2u8 + BigUint::from_slice(&D) * y.pow(4)) % &prime;
-        assert_eq!(left, BigUint::from(1u8));
-        let d = (BigUint::from_slice(&D) * 121_666u32 + 121_665u32) % &prime;
-        assert_eq!(d, BigUint::from(0u8));
+        assert_eq!(prime, BigUint::from_bytes_le(&PRIME));
+        for encoded in &SMALL_ORDER[3..] {
+            let y = BigUint::from_bytes_le(encoded);
+            let left = (&y * &y * 2u8 * 121_666u32 + 121_666u32 * (&prime - 1u8)) % &prime;
+            assert_eq!(left, (y.pow(4) * 121_665u32) % &prime);
+        }
     }
 
     #[test]
-    fn refuses_what_is_no_point() {
-        // RFC 8032's base point has y = 4/5; of the small y, 2, 7 and 8 have no x.
+    fn refuses_a_coordinate_that_is_not_below_the_prime() {
         for y in [3, 4, 5, 6, 9, 10] {
-            assert_eq!(check(encoding(y, 0, 0)), Ok(()), "{y}");
+            assert_eq!(check(ends(y, 0, 0)), Ok(()), "{y}");
         }
-        for y in [2, 7, 8, 11] {
-            assert_eq!(check(encoding(y, 0, 0)), Err(KeyProblem::Curve), "{y}");
-        }
+        assert_eq!(check(ends(0xEB, 0xFF, 0x7F)), Ok(()));
         // y = 3 is a point, but not when it is written as the prime plus 3, nor is the prime itself 0.
         for lowest in 0xED..=0xFF {
-            assert_eq!(check(encoding(lowest, 0xFF, 0x7F)), Err(KeyProblem::Curve), "{lowest:02x}");
-            assert_eq!(check(encoding(lowest, 0xFF, 0xFF)), Err(KeyProblem::Curve), "{lowest:02x}");
+            assert_eq!(check(ends(lowest, 0xFF, 0x7F)), Err(KeyProblem::Curve), "{lowest:02x}");
+            assert_eq!(check(ends(lowest, 0xFF, 0xFF)), Err(KeyProblem::Curve), "{lowest:02x}");
         }
     }
 

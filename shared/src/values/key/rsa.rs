@@ -5,7 +5,6 @@ use aws_lc_rs::{
     rsa::{KeyPair, KeyPairComponents, KeySize, PublicKeyComponents},
 };
 use jsonwebtoken::{DecodingKey, EncodingKey};
-use num_bigint::BigUint;
 use pkcs1::{
     RsaPrivateKeyRef, UintRef,
     der::{AnyRef, Decode, Encode, Reader, SliceReader, asn1::OctetStringRef},
@@ -26,8 +25,6 @@ const SMALLEST_EXPONENT: u32 = 65537;
 const SMALL_FACTORS: u32 = 1000;
 /// A modulus that the broken generator behind ROCA made is a power of 65537 modulo every prime up to this.
 const ROCA_PRIMES: u32 = 167;
-/// Primes that are too close are found in the first round or two (CVE-2022-26320).
-const FERMAT_ROUNDS: u32 = 16;
 
 /// Modulus and exponent, big-endian without leading zeroes.
 struct Public {
@@ -143,10 +140,8 @@ fn check_modulus(n: &[u8]) -> Result<(), KeyProblem> {
     if primes().any(|prime| residue(n, prime) == 0) {
         return Err(KeyProblem::SmallFactor);
     }
-    if primes().take_while(|&prime| prime <= ROCA_PRIMES).all(|prime| is_power_of_65537(residue(n, prime), prime)) {
-        return Err(KeyProblem::Roca);
-    }
-    if has_close_factors(n) { Err(KeyProblem::ClosePrimes) } else { Ok(()) }
+    let is_roca = |prime| is_power_of_65537(residue(n, prime), prime);
+    if primes().take_while(|&prime| prime <= ROCA_PRIMES).all(is_roca) { Err(KeyProblem::Roca) } else { Ok(()) }
 }
 
 fn is_prime(number: u32) -> bool {
@@ -170,21 +165,6 @@ fn is_power_of_65537(residue: u32, prime: u32) -> bool {
     power == residue
 }
 
-/// Fermat's method: n = a² - b² with a little above the square root of n.
-fn has_close_factors(n: &[u8]) -> bool {
-    let n = BigUint::from_bytes_be(n);
-    let root = n.sqrt();
-    (0..FERMAT_ROUNDS).any(|round| {
-        let a = &root + round;
-        let square = &a * &a;
-        square >= n && {
-            let rest = square - &n;
-            let b = rest.sqrt();
-            &b * &b == rest
-        }
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::{
@@ -192,6 +172,7 @@ mod tests {
         tests::{private, public as public_half, signing_problem, verifying_problem, with},
     };
     use super::*;
+    use num_bigint::BigUint;
     use serde_json::{Value, json};
 
     /// `roca/tests/data/mod03.txt` of the detection tool by the finders of ROCA, github.com/crocs-muni/roca.
@@ -279,19 +260,6 @@ mod tests {
         assert_eq!(problem(&BigUint::from(65537u32).pow(128)), KeyProblem::Roca);
         let other = sound(BigUint::from(65537u32).pow(128) + 2u8);
         assert_eq!(check_modulus(&other.to_bytes_be()), Ok(()));
-    }
-
-    #[test]
-    fn refuses_a_modulus_of_close_primes() {
-        // Primes are not needed for it, only factors without small ones.
-        let p = sound((BigUint::from(3u8) << 1022u32) + 1u8);
-        assert_eq!(problem(&(&p * &p)), KeyProblem::ClosePrimes);
-        for distance in [8u32, 256, 500] {
-            let q = sound(&p + (BigUint::from(1u8) << distance));
-            assert_eq!(problem(&(&p * q)), KeyProblem::ClosePrimes, "{distance}");
-        }
-        let q = sound(&p + (BigUint::from(1u8) << 600u32));
-        assert_eq!(check_modulus(&(&p * q).to_bytes_be()), Ok(()));
     }
 
     #[test]

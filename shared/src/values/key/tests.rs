@@ -369,9 +369,6 @@ fn refuses_points_off_the_curve_and_halves_that_do_not_match() {
         assert_eq!(signing_problem(&with(good.clone(), "d", wrong.clone())), KeyProblem::Material);
         assert_eq!(verifying_problem(&with(public(Algorithm::EdDsa), "x", wrong)), KeyProblem::Material);
     }
-    let mut two = [0; 32];
-    two[0] = 2;
-    assert_eq!(verifying_problem(&with(public(Algorithm::EdDsa), "x", json!(jwk::encode(&two)))), KeyProblem::Curve);
     let zero = json!(jwk::encode(&[0; 32]));
     assert_eq!(verifying_problem(&with(public(Algorithm::EdDsa), "x", zero)), KeyProblem::SmallOrder);
 

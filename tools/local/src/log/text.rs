@@ -20,8 +20,8 @@ use super::RequestLine;
 const LATE: Duration = Duration::from_millis(200);
 
 /// Members of a function's line that people need not see beside the others.
-const UNSEEN: [&str; 10] =
-    ["timestamp", "level", "function", "request_id", "outcome", "latency_ms", "stack", "session", "client", "target"];
+const UNSEEN: [&str; 9] =
+    ["timestamp", "level", "function", "request_id", "outcome", "latency_ms", "stack", "session", "_aws"];
 
 /// Tells people of requests and of what functions write.
 pub(super) struct Text {
@@ -66,10 +66,9 @@ impl Text {
             return;
         };
         let record = Record { function: source.to_owned(), members };
-        if let Some(expected) =
-            record.text("request_id").and_then(|id| self.records().get_mut(id).map(|_| id.to_owned()))
-        {
-            self.records().insert(expected, Some(record));
+        let id = record.text("request_id").unwrap_or_default().to_owned();
+        if let Some(expected) = self.records().get_mut(&id) {
+            *expected = Some(record);
             self.recorded.send_replace(());
             return;
         }
@@ -129,18 +128,16 @@ impl Record {
 
     /// The outcome, whose it is, and every other member that says something.
     fn sentence(&self) -> String {
-        let known = ["outcome", "message", "user", "reason", "security_event"];
-        let mut words: Vec<String> =
-            ["outcome", "message"].iter().filter_map(|name| self.text(name)).map(str::to_owned).collect();
-        words.extend(self.text("user").map(str::to_owned));
+        const SAID: [&str; 5] = ["outcome", "message", "user", "reason", "security_event"];
+        // A security event says so at the end.
+        let level = self.text("level").filter(|level| ["WARN", "ERROR"].contains(level));
+        let level = level.filter(|_| self.text("security_event").is_none());
+        let first = [level, self.text("outcome"), self.text("message"), self.text("user")];
+        let mut words: Vec<String> = first.into_iter().flatten().map(str::to_owned).collect();
         words.extend(self.text("reason").map(|reason| format!("({reason})")));
         let metrics = self.metrics();
         for (name, value) in &self.members {
-            if known.contains(&name.as_str())
-                || UNSEEN.contains(&name.as_str())
-                || name == "_aws"
-                || metrics.contains(&name.as_str())
-            {
+            if SAID.contains(&name.as_str()) || UNSEEN.contains(&name.as_str()) || metrics.contains(&name.as_str()) {
                 continue;
             }
             words.push(match value {
@@ -213,6 +210,110 @@ impl Colour {
             Self::Green => "\x1b[32m",
             Self::Yellow => "\x1b[33m",
             Self::Red => "\x1b[31m",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+
+    /// A log for people, and what it has written, without the times.
+    fn text(has_colours: bool) -> (Text, Arc<Mutex<Vec<String>>>) {
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let lines = Arc::clone(&written);
+        let write = move |line: &str| lines.lock().unwrap().push(line.trim_end().to_owned());
+        (Text::new(has_colours, write), written)
+    }
+
+    fn without_times(written: &Mutex<Vec<String>>) -> Vec<String> {
+        let words = |line: &String| line.split_whitespace().skip(1).collect::<Vec<_>>().join(" ");
+        written.lock().unwrap().iter().map(words).collect()
+    }
+
+    fn request(status: Option<u16>, calls: &[(&str, &str)]) -> RequestLine {
+        RequestLine {
+            method: "POST".to_owned(),
+            path: "/login".to_owned(),
+            status,
+            latency: Duration::from_millis(12),
+            calls: calls.iter().map(|(function, id)| ((*function).to_owned(), (*id).to_owned())).collect(),
+        }
+    }
+
+    fn record(id: &str, members: Value) -> String {
+        let mut line = json!({"timestamp": "now", "level": "INFO", "request_id": id, "latency_ms": 1.5});
+        let Value::Object(members) = members else { panic!("not an object") };
+        line.as_object_mut().unwrap().extend(members);
+        line.to_string()
+    }
+
+    #[tokio::test]
+    async fn a_request_is_one_line_with_what_its_last_call_came_to() {
+        let (text, written) = text(false);
+        text.expect("1");
+        text.expect("2");
+        text.line("authorizer", &record("1", json!({"outcome": "allowed", "user": "jane"})));
+        text.line("users", &record("2", json!({"outcome": "listed", "user": "jane", "session": "s", "count": 3})));
+        assert!(without_times(&written).is_empty(), "what a function says is held back");
+        text.request(&request(Some(200), &[("authorizer", "1"), ("users", "2")])).await;
+        assert_eq!(without_times(&written), ["POST /login 200 12 ms users: listed jane count=3"]);
+    }
+
+    #[tokio::test]
+    async fn refusals_have_their_reasons_and_security_events_stand_out() {
+        let (text, written) = text(false);
+        let metrics = json!([{"Metrics": [{"Name": "Refusals"}]}, {"Metrics": [{"Name": "Throttles"}]}]);
+        for (id, level, event) in [("1", "INFO", None), ("2", "WARN", Some("guesses_throttled"))] {
+            text.expect(id);
+            let mut members = json!({
+                "outcome": "refused", "reason": "throttled", "limit": "account", "level": level,
+                "stack": "gatehouse", "Refusals": 1, "Throttles": 1, "_aws": {"CloudWatchMetrics": metrics},
+            });
+            if let Some(event) = event {
+                members["security_event"] = event.into();
+            }
+            text.line("login", &record(id, members));
+            text.request(&request(Some(429), &[("login", id)])).await;
+        }
+        let line = "POST /login 429 12 ms login: refused (throttled) limit=account";
+        assert_eq!(without_times(&written), [line, &format!("{line} SECURITY EVENT guesses_throttled")]);
+    }
+
+    #[tokio::test]
+    async fn nothing_that_a_function_writes_gets_lost() {
+        let (text, written) = text(false);
+        text.expect("1");
+        text.line("login", "thread 'main' panicked at src/main.rs:1:1:");
+        text.line("login", r#"{"timestamp":"now","level":"ERROR","message":"the table is gone","cause":"no route"}"#);
+        text.line("rotate-keys", &record("9", json!({"outcome": "rotated"})));
+        text.request(&request(Some(502), &[("login", "1")])).await;
+        text.request(&request(None, &[])).await;
+        // After its request's line.
+        text.line("login", &record("1", json!({"outcome": "failed", "level": "ERROR"})));
+        assert_eq!(
+            without_times(&written),
+            [
+                "login thread 'main' panicked at src/main.rs:1:1:",
+                "login ERROR the table is gone cause=\"no route\"",
+                "rotate-keys rotated 2 ms",
+                "POST /login 502 12 ms login",
+                "POST /login hung up 12 ms",
+                "login ERROR failed 2 ms",
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn colours_are_only_where_they_are_wanted() {
+        for (has_colours, codes) in [(false, 0), (true, 4)] {
+            let (text, written) = text(has_colours);
+            text.request(&request(Some(500), &[])).await;
+            assert_eq!(written.lock().unwrap()[0].matches('\u{1b}').count(), codes);
         }
     }
 }

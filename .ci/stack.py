@@ -46,7 +46,7 @@ def stack(parameters):
     with tempfile.TemporaryDirectory() as scratch:
         process = subprocess.Popen(
             ["target/debug/local", "--data", scratch, "--port", str(ports[0]), "--store-port", str(ports[1]),
-             "--secrets-port", str(ports[2]), *(f"--parameter={name}={value}" for name, value in parameters.items())],
+             "--secrets-port", str(ports[2]), "--log", "json", *(f"--parameter={name}={value}" for name, value in parameters.items())],
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         log = []

@@ -9,7 +9,7 @@ use std::{
 };
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use local::{Functions, Invocation, LogSink, Options, SecretsLocation, Stack, StoreLocation};
+use local::{Functions, Invocation, Limits, LogSink, Options, SecretsLocation, Stack, StoreLocation};
 use reqwest::{Method, header::HeaderMap};
 use serde_json::Value;
 use shared::{
@@ -69,6 +69,7 @@ pub struct Setup {
     pub johndoe: (&'static str, &'static str),
     pub parameters: Vec<(&'static str, &'static str)>,
     pub environment: Vec<(&'static str, &'static str, String)>,
+    pub limits: Limits,
 }
 
 impl Default for Setup {
@@ -79,6 +80,7 @@ impl Default for Setup {
             johndoe: (PASSWORD, "read write"),
             parameters: Vec::new(),
             environment: Vec::new(),
+            limits: Limits::default(),
         }
     }
 }
@@ -175,6 +177,7 @@ impl Api {
             parameters: setup.parameters.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
             environment,
             functions: Functions::At(functions()),
+            limits: setup.limits,
             log: log.clone(),
         };
         let stack = Stack::start(options).await.unwrap();

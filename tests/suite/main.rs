@@ -15,6 +15,7 @@ mod discovery;
 mod events;
 mod faults;
 mod keys;
+mod laptop;
 mod log;
 mod login;
 mod outage;

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use local::{Functions, LogSink, Options, SecretsLocation, Stack, StoreLocation};
+use local::{Functions, Limits, LogSink, Options, SecretsLocation, Stack, StoreLocation};
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 use serde_json::Value;
@@ -93,6 +93,7 @@ impl Stage {
             parameters: BTreeMap::new(),
             environment: BTreeMap::new(),
             functions: Functions::At(binaries.clone()),
+            limits: Limits::default(),
             log: LogSink::memory(),
         })
         .await?;

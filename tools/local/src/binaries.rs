@@ -1,7 +1,7 @@
 //! Builds the workspace's binaries with cargo, and finds them.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -18,15 +18,18 @@ pub enum BuildError {
     Failed(ExitStatus),
 }
 
-/// Builds every binary of the workspace at `root`, and returns their paths by name.
+/// Builds these binaries of the workspace at `root`, and returns their paths by name.
 ///
-/// It builds all of them, in the profile of this very program: then cargo resolves features as it
-/// does for `cargo run`, and nothing is compiled twice. Cargo's messages to people go to stderr.
+/// The features are those of the whole workspace, as `cargo run` resolves them, and the profile is that of this very
+/// program: what `cargo run` has compiled is not compiled once more. What is going on goes to stderr.
 ///
 /// # Errors
 /// Cargo can't be run, or the build fails.
-pub fn build_functions(root: &Path) -> Result<BTreeMap<String, PathBuf>, BuildError> {
-    build(root, &["--workspace", "--bins"], !cfg!(debug_assertions))
+pub fn build_functions(root: &Path, names: &[String]) -> Result<BTreeMap<String, PathBuf>, BuildError> {
+    // Nobody can be told that stderr is gone.
+    let _ = writeln!(std::io::stderr(), "Building the functions (the first time takes some minutes) …");
+    let names = names.iter().flat_map(|name| ["--bin", name.as_str()]);
+    build(root, &["--workspace"].into_iter().chain(names).collect::<Vec<_>>(), !cfg!(debug_assertions))
 }
 
 /// Builds the binaries of these packages as they are deployed: in the release profile, and without the features that
@@ -108,9 +111,9 @@ mod tests {
     }
 
     #[test]
-    fn every_binary_is_built_and_found() {
+    fn binaries_are_built_and_found() {
         let root = workspace("fn main() { println!(\"hello\"); }");
-        let binaries = build_functions(root.path()).unwrap();
+        let binaries = build_functions(root.path(), &["hello".to_owned()]).unwrap();
         let output = Command::new(&binaries["hello"]).output().unwrap();
         assert_eq!(output.stdout, b"hello\n");
         assert_eq!(build_functions_for_tests(root.path()).unwrap(), binaries);
@@ -119,6 +122,6 @@ mod tests {
     #[test]
     fn code_that_does_not_compile_is_an_error() {
         let root = workspace("fn main() { nothing() }");
-        assert!(matches!(build_functions(root.path()), Err(BuildError::Failed(_))));
+        assert!(matches!(build_functions(root.path(), &["hello".to_owned()]), Err(BuildError::Failed(_))));
     }
 }

@@ -1,19 +1,18 @@
 //! `cargo run`: the whole stack on one machine.
 
+mod advice;
+mod greeting;
 mod laptop;
 
 use std::collections::BTreeMap;
-use std::error::Error;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use clap::Parser;
-use local::{
-    Functions, LogSink, Options, SecretsError, SecretsLocation, Stack, StartError, StoreError, StoreLocation, find_root,
-};
+use clap::{Parser, ValueEnum};
+use local::{Functions, Limits, LogSink, Options, SecretsLocation, Stack, StoreLocation, find_root};
 use shared::{BoxError, causes, time::Timestamp};
 
 /// The template's parameter that names the algorithm of new keys.
@@ -46,9 +45,20 @@ struct Arguments {
     /// Sign with a key for this algorithm
     #[arg(long, value_parser = ["ES256", "EdDSA", "RS256", "HS256"])]
     algorithm: Option<String>,
+    /// How requests and what functions write are logged
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log: LogFormat,
     /// Set a parameter of the template
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
     parameters: Vec<(String, String)>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LogFormat {
+    /// A short line for each request
+    Text,
+    /// Every line as it is on AWS, with the function's name in front
+    Json,
 }
 
 fn parameter(argument: &str) -> Result<(String, String), String> {
@@ -62,23 +72,13 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let mut message = format!("error: {}", causes(error.as_ref()));
-            if let Some(flag) = flag_for(&*error) {
-                message = format!("{message}\nChoose another port with {flag}.");
+            if let Some(advice) = advice::advice(&*error) {
+                message = format!("{message}\n{advice}");
             }
             // Nobody can be told that stderr is gone.
             let _ = writeln!(std::io::stderr(), "{message}");
             ExitCode::FAILURE
         }
-    }
-}
-
-/// The flag that gets around a port that is taken.
-fn flag_for(error: &(dyn Error + 'static)) -> Option<&'static str> {
-    match error.downcast_ref()? {
-        StartError::Listen { .. } => Some("--port"),
-        StartError::Store(StoreError::Listen { .. }) => Some("--store-port"),
-        StartError::Secrets(SecretsError::Listen { .. }) => Some("--secrets-port"),
-        _ => None,
     }
 }
 
@@ -92,7 +92,7 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
         parameters.insert(ALGORITHM.to_owned(), algorithm.clone());
     }
     let algorithm = parameters.get(ALGORITHM).cloned();
-    let stack = Stack::start(Options {
+    let mut stack = Stack::prepare(Options {
         template: root.join("template.yaml"),
         host: arguments.host,
         port: arguments.port,
@@ -107,13 +107,15 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
         parameters,
         environment: BTreeMap::new(),
         functions: Functions::Build,
-        log: LogSink::stderr(),
+        limits: Limits::default(),
+        log: log(arguments.log),
         root,
     })
     .await?;
     laptop::see_to_keys(&stack, algorithm.as_deref(), now()).await?;
     laptop::add_first_user(&stack, now()).await?;
-    greet(&stack, arguments.host)?;
+    stack.open()?;
+    greeting::greet(&stack, arguments.host)?;
     asked_to_stop().await?;
     stack.stop().await;
     Ok(())
@@ -132,18 +134,16 @@ fn now() -> Timestamp {
     SystemTime::now().into()
 }
 
-fn greet(stack: &Stack, host: IpAddr) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    let url = stack.url();
-    writeln!(out, "Ready. Sign in, then show the token:\n")?;
-    writeln!(out, "  curl -d \"username=johndoe&password=secret\" {url}/login")?;
-    writeln!(out, "  curl -H \"Authorization: Bearer $TOKEN\" {url}/protected\n")?;
-    writeln!(out, "The table is {} at {}.", stack.table_name(), stack.store_url())?;
-    if host.is_unspecified() {
-        let port = stack.store_url().rsplit(':').next().unwrap_or_default();
-        writeln!(out, "Containers of `sam local` reach it at http://host.docker.internal:{port}.")?;
+/// Colours are for terminals, and for those who don't mind them: <https://no-color.org>.
+#[expect(clippy::disallowed_methods, reason = "main reads the environment")]
+fn log(format: LogFormat) -> LogSink {
+    match format {
+        LogFormat::Json => LogSink::json(),
+        LogFormat::Text => {
+            let is_unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+            LogSink::text(std::io::stderr().is_terminal() && !is_unwanted)
+        }
     }
-    writeln!(out, "Ctrl-C ends everything.")
 }
 
 /// Waits for Ctrl-C, or for the signal that a service manager sends.

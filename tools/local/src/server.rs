@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::pin::Pin;
 use std::time::Duration;
 
-use rustix::net::sockopt::set_tcp_nodelay;
+use socket2::SockRef;
 use tokio::runtime::{Builder, Runtime};
 
 /// How long requests under way may take when the server stops.
@@ -65,7 +65,7 @@ impl Server {
     fn serve(&mut self, listener: TcpListener) -> io::Result<()> {
         listener.set_nonblocking(true)?;
         // Connections inherit it. Otherwise the end of an answer may wait for an acknowledgement that comes 40 ms late.
-        set_tcp_nodelay(&listener, true)?;
+        SockRef::from(&listener).set_tcp_nodelay(true)?;
         let runtime = Builder::new_multi_thread().worker_threads(2).thread_name(self.name).enable_all().build()?;
         let listener = {
             let _inside = runtime.enter();

@@ -16,9 +16,8 @@ use aws_sdk_dynamodb::types::{
 use aws_smithy_http_client::Builder;
 use dynoxide::Database;
 
-use crate::intrinsics::REGION;
+use crate::cloudformation::{REGION, TableSpec};
 use crate::server::Server;
-use crate::template::TableSpec;
 
 /// How often rows whose time is up are deleted. `DynamoDB` takes its time too.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);

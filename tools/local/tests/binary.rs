@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use shared::{aws::sdk::laptop_config, username::Username};
 use tempfile::TempDir;
 
 fn workspace() -> TempDir {
@@ -140,5 +141,105 @@ fn names_the_flag_for_a_port_that_is_taken() {
         let mut message = String::new();
         process.stderr.take().unwrap().read_to_string(&mut message).unwrap();
         assert!(message.contains(&format!("Choose another port with {flag}.")), "{message}");
+    }
+}
+
+#[test]
+fn says_what_an_address_has_to_be_that_is_none_of_this_machine() {
+    let root = workspace();
+    // TEST-NET-1 of RFC 5737, which nobody has.
+    let (code, message) = refused(&root, &["--host", "192.0.2.1"]);
+    assert!(!code);
+    assert!(message.contains("Give --host an address of this machine"), "{message}");
+    assert!(!message.contains("another port"), "{message}");
+}
+
+#[test]
+fn refuses_a_parameter_that_the_template_does_not_allow_and_starts_nothing() {
+    let root = workspace();
+    for (parameter, part) in [
+        ("Cost=99", "the parameter Cost can't be `99`: it must be at most 15 (MaxValue)"),
+        ("Issuer=ftp://x", "the parameter Issuer can't be `ftp://x`: it must be empty, or a URL (AllowedPattern)"),
+        ("Csot=12", "the template has no parameter Csot; it has Cost, Issuer"),
+    ] {
+        let (code, message) = refused(&root, &["--parameter", parameter]);
+        assert!(!code);
+        assert!(message.contains(part), "{message}");
+        assert!(!message.contains("Building"), "{message}");
+        assert!(!root.path().join(".local").exists());
+    }
+}
+
+/// Whether it succeeded, and what it wrote to stderr.
+fn refused(root: &TempDir, arguments: &[&str]) -> (bool, String) {
+    let output = local(root, arguments).wait_with_output().unwrap();
+    (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[tokio::test]
+async fn lets_nobody_in_before_the_key_and_the_first_user_are_there() {
+    let root = workspace_of("secrets.yaml", &[("echo", "echo"), ("rotate", "rotate")]);
+    let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let (port, store_port) = (free(), free());
+    let mut process = local(&root, &["--port", &port, "--store-port", &store_port, "--secrets-port", "0"]);
+    let mut log = process.stderr.take().unwrap();
+    std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+    let deadline = Instant::now() + Duration::from_mins(2);
+    let mut refused = 0;
+    while std::net::TcpStream::connect(format!("127.0.0.1:{port}")).is_err() {
+        refused += 1;
+        assert!(Instant::now() < deadline, "nothing listens");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(refused > 0);
+    let secrets = std::fs::read_to_string(root.path().join(".local/secrets.json")).unwrap();
+    assert!(secrets.contains(r#"{\"turn\":1}"#), "{secrets}");
+    let store = laptop_config(&format!("http://127.0.0.1:{store_port}")).await;
+    let store = shared::store::Store::new(&store, "gatehouse");
+    assert!(store.find_user(&Username::parse("johndoe").unwrap()).await.unwrap().is_some());
+    process.kill().unwrap();
+    process.wait().unwrap();
+}
+
+#[tokio::test]
+async fn answers_at_both_addresses_and_says_which_to_use_for_cookies() {
+    let root = workspace();
+    let (mut process, url, said) = ready(&root, &["--memory"]);
+    let port = url.rsplit(':').next().unwrap();
+    for host in ["localhost", "127.0.0.1"] {
+        assert!(said.contains(&format!("a page on http://{host} calls http://{host}:{port}")), "{said}");
+        assert_eq!(reqwest::get(format!("http://{host}:{port}/echo")).await.unwrap().status(), 200, "{host}");
+    }
+    // A machine may have no IPv6.
+    if TcpListener::bind("[::1]:0").is_ok() {
+        assert_eq!(reqwest::get(format!("http://[::1]:{port}/echo")).await.unwrap().status(), 200);
+    }
+    process.kill().unwrap();
+    process.wait().unwrap();
+}
+
+#[tokio::test]
+async fn logs_a_line_for_people_unless_told_to_log_json() {
+    let root = workspace();
+    for (arguments, line) in
+        [(&["--memory"][..], "GET     /echo"), (&["--memory", "--log", "json"], "[gateway] GET /echo 200 ")]
+    {
+        let mut process =
+            local(&root, &[&["--port", "0", "--store-port", "0", "--secrets-port", "0"], arguments].concat());
+        let mut said = String::new();
+        let mut lines = BufReader::new(process.stdout.take().unwrap());
+        while !said.contains("Ctrl-C") {
+            assert_ne!(lines.read_line(&mut said).unwrap(), 0, "it ended: {said}");
+        }
+        let url = said.split_whitespace().find_map(|word| word.strip_suffix("/login")).unwrap().to_owned();
+        function_process(&url).await;
+        // What functions write is there either way, and no colour where it isn't for a terminal.
+        let (mut log, mut written) = (BufReader::new(process.stderr.take().unwrap()), String::new());
+        while !(written.contains(line) && written.contains("asked")) {
+            assert_ne!(log.read_line(&mut written).unwrap(), 0, "{line} is missing: {written}");
+        }
+        assert!(!written.contains('\u{1b}'), "{written}");
+        process.kill().unwrap();
+        process.wait().unwrap();
     }
 }

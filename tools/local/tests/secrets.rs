@@ -11,7 +11,7 @@ use aws_sdk_secretsmanager::error::{DisplayErrorContext, ProvideErrorMetadata, S
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
 use aws_sdk_secretsmanager::primitives::Blob;
-use local::{Functions, LogSink, Options, RotateError, SecretsLocation, Stack};
+use local::{Functions, Limits, LogSink, Options, RotateError, SecretsLocation, Stack};
 use serde_json::Value;
 use shared::aws::sdk::laptop_config;
 
@@ -45,6 +45,7 @@ fn options() -> Options {
         functions: Functions::At(
             ["echo", "rotate"].map(|name| (name.to_owned(), profile.join("examples").join(name))).into(),
         ),
+        limits: Limits::default(),
         log: LogSink::memory(),
     }
 }
@@ -130,11 +131,6 @@ mod the_template {
         assert_eq!(suffix.unwrap().len(), 6);
         assert_eq!((described.name(), bench.stack.secret_arn()), (Some(COUNTER), Some(arn)));
         assert_eq!(bench.text(arn).await, bench.text(COUNTER).await);
-
-        let generated: Value = serde_json::from_str(&bench.text("gatehouse/generated").await).unwrap();
-        assert_eq!(generated["user"], "ann");
-        let password = generated["password"].as_str().unwrap();
-        assert!(password.len() == 64 && password.chars().all(|letter| letter.is_ascii_alphanumeric()), "{password}");
 
         let missing = bench.client.get_secret_value().secret_id(EMPTY).send().await;
         assert_eq!(kind(refused(missing)), "ResourceNotFoundException");
@@ -418,13 +414,13 @@ mod the_file {
         bench.stack.rotate().await.unwrap();
         bench.put(COUNTER, ID, "pending", &["AWSPENDING"]).await.unwrap();
         let arn = bench.stack.secret_arn().unwrap().to_owned();
-        let before = (bench.labels(COUNTER).await, bench.text(COUNTER).await, bench.text("gatehouse/generated").await);
+        let before = (bench.labels(COUNTER).await, bench.text(COUNTER).await);
         // As after a kill, nothing is stopped in an orderly way.
         drop(bench);
 
         let bench = Bench::with(kept(folder.path())).await;
         assert_eq!(bench.stack.secret_arn(), Some(&*arn));
-        let after = (bench.labels(COUNTER).await, bench.text(COUNTER).await, bench.text("gatehouse/generated").await);
+        let after = (bench.labels(COUNTER).await, bench.text(COUNTER).await);
         assert_eq!(after, before);
     }
 

@@ -4,6 +4,7 @@
 //! an instance that dies is noticed by whoever started it.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -19,14 +20,14 @@ use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::function::{Call, FunctionError};
+use super::{Call, Caller, FunctionError};
 
 /// The most that a function may answer, and that a call may carry, in bytes.
-pub(crate) const PAYLOAD_LIMIT: usize = 6 * 1024 * 1024;
+pub(super) const PAYLOAD_LIMIT: usize = 6 * 1024 * 1024;
 
 /// What an instance posts.
 #[derive(Debug)]
-pub(crate) enum Posted {
+pub(super) enum Posted {
     Response(Bytes),
     Error(FunctionError),
     /// It couldn't start, and is about to exit.
@@ -34,15 +35,33 @@ pub(crate) enum Posted {
 }
 
 /// The two ends of a call that its caller waits on.
-pub(crate) struct Pending {
+pub(super) struct Pending {
     /// Resolves when the instance fetches the call; fails if it never does.
-    pub(crate) fetched: oneshot::Receiver<()>,
-    pub(crate) posted: oneshot::Receiver<Posted>,
+    pub(super) fetched: oneshot::Receiver<()>,
+    pub(super) posted: oneshot::Receiver<Posted>,
+    decided: Decided,
+}
+
+impl Pending {
+    /// Takes the call back; `false` where the instance has fetched it.
+    pub(super) fn withdraw(&self) -> bool {
+        self.decided.decide()
+    }
+}
+
+/// Whether it is decided that a call is handed to the instance, or is not. The first to ask decides.
+#[derive(Clone, Debug, Default)]
+struct Decided(Arc<AtomicBool>);
+
+impl Decided {
+    fn decide(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
 }
 
 /// One instance's Runtime API, on a loopback port of its own.
 #[derive(Debug)]
-pub(crate) struct RuntimeApi {
+pub(super) struct RuntimeApi {
     address: SocketAddr,
     calls: mpsc::UnboundedSender<Waiting>,
     server: JoinHandle<()>,
@@ -52,8 +71,17 @@ pub(crate) struct RuntimeApi {
 #[derive(Debug)]
 struct Waiting {
     call: Call,
+    caller: Caller,
+    decided: Decided,
     fetched: oneshot::Sender<()>,
     posted: oneshot::Sender<Posted>,
+}
+
+impl Waiting {
+    /// Whether the call is to be handed out: once, and not without a caller.
+    fn is_wanted(&self) -> bool {
+        !self.caller.has_gone() && self.decided.decide()
+    }
 }
 
 struct Shared {
@@ -66,7 +94,7 @@ struct Shared {
 
 impl RuntimeApi {
     /// Listens for the instance of the function `arn`, whose calls may take `timeout` each.
-    pub(crate) async fn start(arn: String, timeout: Duration) -> std::io::Result<Self> {
+    pub(super) async fn start(arn: String, timeout: Duration) -> std::io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let (calls, waiting) = mpsc::unbounded_channel();
@@ -84,17 +112,19 @@ impl RuntimeApi {
     }
 
     /// The address for `AWS_LAMBDA_RUNTIME_API`.
-    pub(crate) fn address(&self) -> SocketAddr {
+    pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Hands a call to the instance. One at a time: its caller waits for the answer first.
-    pub(crate) fn send(&self, call: Call) -> Pending {
+    /// Hands a call to the instance when it asks for one and the caller is still there. One at a time: whoever sends
+    /// waits for the answer first, or withdraws.
+    pub(super) fn send(&self, call: Call, caller: Caller) -> Pending {
         let (fetched, fetched_receiver) = oneshot::channel();
         let (posted, posted_receiver) = oneshot::channel();
         // Fails only when the server has ended, and then the receivers fail too.
-        let _ = self.calls.send(Waiting { call, fetched, posted });
-        Pending { fetched: fetched_receiver, posted: posted_receiver }
+        let decided = Decided::default();
+        let _ = self.calls.send(Waiting { call, caller, decided: decided.clone(), fetched, posted });
+        Pending { fetched: fetched_receiver, posted: posted_receiver, decided }
     }
 }
 
@@ -105,8 +135,12 @@ impl Drop for RuntimeApi {
 }
 
 async fn next(State(shared): State<Arc<Shared>>) -> Response {
-    let Some(waiting) = shared.waiting.lock().await.recv().await else {
-        return refuse(StatusCode::GONE, "Runtime.Stopped", "the local stack has stopped");
+    let waiting = loop {
+        match shared.waiting.lock().await.recv().await {
+            Some(waiting) if waiting.is_wanted() => break waiting,
+            Some(_) => {}
+            None => return refuse(StatusCode::GONE, "Runtime.Stopped", "the local stack has stopped"),
+        }
     };
     let call = waiting.call;
     let deadline = crate::now() + shared.timeout;
@@ -119,7 +153,7 @@ async fn next(State(shared): State<Arc<Shared>>) -> Response {
         ("content-type", "application/json".to_owned()),
     ];
     *shared.current.lock().unwrap_or_else(PoisonError::into_inner) = Some((call.request_id, waiting.posted));
-    // The caller may have given up already; the answer then goes nowhere.
+    // From here on the call runs to its end, whether its caller waits or not.
     let _ = waiting.fetched.send(());
     (headers, call.payload).into_response()
 }
@@ -142,8 +176,12 @@ async fn error(State(shared): State<Arc<Shared>>, Path(id): Path<String>, header
 
 async fn init_error(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
     // An instance is started for a call, so one is waiting unless its caller has given up.
-    if let Ok(waiting) = shared.waiting.lock().await.try_recv() {
-        let _ = waiting.posted.send(Posted::InitError(function_error(&headers, &body)));
+    let mut calls = shared.waiting.lock().await;
+    while let Ok(waiting) = calls.try_recv() {
+        if waiting.is_wanted() {
+            let _ = waiting.posted.send(Posted::InitError(function_error(&headers, &body)));
+            break;
+        }
     }
     accepted()
 }

@@ -8,8 +8,8 @@ use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::Value;
 
-use crate::event::Request;
-use crate::template::GatewayResponse;
+use super::event::Request;
+use crate::cloudformation::{GatewayResponse, text};
 
 /// Why the gateway answers in the place of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,7 +173,7 @@ fn map(expression: &str, request: &Request, context: &Value) -> Option<String> {
 /// A scalar in `$context`, `identity.sourceIp` for one.
 pub(crate) fn look_up(context: &Value, path: &str) -> Option<String> {
     let value = path.split('.').fold(context, |value, key| &value[key]);
-    crate::intrinsics::text(value)
+    text(value)
 }
 
 #[cfg(test)]

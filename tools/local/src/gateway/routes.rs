@@ -2,10 +2,9 @@
 //! does.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use crate::event::decode;
-use crate::template::{Route, TemplateError};
+use super::event::decode;
+use crate::cloudformation::{Route, TemplateError};
 
 /// The API's resources.
 pub(crate) struct Routes {
@@ -28,7 +27,6 @@ pub(crate) struct Resource {
 pub(crate) struct Target {
     pub(crate) function: String,
     pub(crate) authorizer: Option<String>,
-    pub(crate) limit: Duration,
 }
 
 /// A route found, with the decoded values of its path parameters.
@@ -59,8 +57,7 @@ impl Routes {
                 resources.push(Resource { id, path: route.path.clone(), methods: BTreeMap::new() });
                 place
             };
-            let target =
-                Target { function: route.function.clone(), authorizer: route.authorizer.clone(), limit: route.limit };
+            let target = Target { function: route.function.clone(), authorizer: route.authorizer.clone() };
             if resources[place].methods.insert(route.method.clone(), target).is_some() {
                 return Err(TemplateError::new(&route.path, format!("{} stands there twice", route.method)));
             }
@@ -96,7 +93,6 @@ mod tests {
             method: method.to_owned(),
             function: format!("{method} {path}"),
             authorizer: None,
-            limit: Duration::from_secs(29),
         };
         Routes::new(&routes.iter().map(route).collect::<Vec<_>>())
     }

@@ -1,0 +1,118 @@
+//! What of a SAM template is served: the REST API with its routes, authorizers and gateway responses, the functions
+//! behind it, the table and the secrets.
+
+mod api;
+mod reader;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use self::reader::Reader;
+use super::intrinsics::Scope;
+use super::{Document, Parameters, TemplateError};
+use crate::secrets::Arns;
+
+/// The part of a template that is served.
+#[derive(Debug)]
+pub(crate) struct Template {
+    pub(crate) stage: String,
+    /// By the name of the binary, the last part of `CodeUri`.
+    pub(crate) functions: BTreeMap<String, FunctionSpec>,
+    pub(crate) routes: Vec<Route>,
+    pub(crate) authorizers: BTreeMap<String, Authorizer>,
+    /// By response type, `UNAUTHORIZED` for one.
+    pub(crate) gateway_responses: BTreeMap<String, GatewayResponse>,
+    pub(crate) table: TableSpec,
+    pub(crate) secrets: Vec<SecretSpec>,
+    /// The template's `Issuer` parameter, where it is set.
+    pub(crate) issuer: Option<String>,
+}
+
+/// An `AWS::Serverless::Function`.
+#[derive(Debug)]
+pub(crate) struct FunctionSpec {
+    /// The name that AWS knows the function by.
+    pub(crate) name: String,
+    pub(crate) arn: String,
+    pub(crate) timeout: Duration,
+    pub(crate) memory_mb: u64,
+    /// `ReservedConcurrentExecutions`: a call that finds so many others is throttled.
+    pub(crate) reserved: Option<u32>,
+    /// `None` is a variable that the template leaves out under its present parameters.
+    pub(crate) variables: BTreeMap<String, Option<String>>,
+}
+
+/// One method of one path.
+#[derive(Debug)]
+pub(crate) struct Route {
+    /// As API Gateway writes it: `/users/{username}`, `/{proxy+}`.
+    pub(crate) path: String,
+    /// In capitals, or `ANY`.
+    pub(crate) method: String,
+    pub(crate) function: String,
+    pub(crate) authorizer: Option<String>,
+}
+
+/// A REQUEST authorizer.
+#[derive(Debug)]
+pub(crate) struct Authorizer {
+    pub(crate) function: String,
+    pub(crate) identity: Vec<IdentitySource>,
+    /// How long a result is kept; zero keeps none.
+    pub(crate) reauthorize_every: Duration,
+}
+
+/// A part of the request that has to be there before the authorizer is asked.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum IdentitySource {
+    Header(String),
+    /// A path into `$context`, `identity.sourceIp` for one.
+    Context(String),
+}
+
+/// How API Gateway words one kind of refusal.
+#[derive(Debug, Default)]
+pub(crate) struct GatewayResponse {
+    pub(crate) status: Option<u16>,
+    /// Mapping expressions: `'a literal'`, `method.request.header.Origin`, `context.requestId`.
+    pub(crate) headers: BTreeMap<String, String>,
+    /// By content type.
+    pub(crate) templates: BTreeMap<String, String>,
+}
+
+/// An `AWS::DynamoDB::Table`.
+#[derive(Debug)]
+pub(crate) struct TableSpec {
+    pub(crate) name: String,
+    /// Name and type: `S`, `N` or `B`.
+    pub(crate) attributes: Vec<(String, String)>,
+    /// Name and `HASH` or `RANGE`.
+    pub(crate) keys: Vec<(String, String)>,
+    pub(crate) ttl_attribute: Option<String>,
+}
+
+/// An `AWS::SecretsManager::Secret`.
+#[derive(Debug)]
+pub(crate) struct SecretSpec {
+    pub(crate) name: String,
+    pub(crate) arn: String,
+    /// `SecretString`, what it holds when it is made; without it, nothing.
+    pub(crate) value: Option<String>,
+    /// The binary of the function that rotates it.
+    pub(crate) rotation: Option<String>,
+}
+
+impl Template {
+    /// Reads a template with these values of its parameters; `arns` knows those of secrets.
+    ///
+    /// # Errors
+    /// Names the place and what is wrong there.
+    pub(crate) fn read(document: &Document, parameters: &Parameters, arns: &Arns) -> Result<Self, TemplateError> {
+        let issuer = parameters.get("Issuer").and_then(Value::as_str).filter(|issuer| !issuer.is_empty());
+        Reader { scope: Scope { document, parameters, arns } }.read(issuer.map(str::to_owned))
+    }
+}

@@ -14,7 +14,7 @@ use shared::{
     refresh_token::{self, Presented},
     scope::Scopes,
     session::{Session, Standing},
-    store::{Advance, Use},
+    store::{RefreshAttempt, RefreshOutcome},
     time::Timestamp,
     token::Grant,
     user::{Status, User},
@@ -91,18 +91,18 @@ impl<R: CryptoRng + Clone + Send + 'static> Login<R> {
     ) -> Result<Session, LoginError> {
         let now = (self.clock)();
         let hints = http::client_hints(request);
-        let with = Use {
+        let attempt = RefreshAttempt {
             counter: presented.counter,
             password_version: user.password_version,
             scopes,
             idle: self.sessions.idle,
             hints: &hints,
         };
-        let advance = self.store.advance_session(&presented.username, &presented.session, &with, now).await;
-        let session = match advance.map_err(unavailable)? {
-            Advance::Moved(session) => return Ok(session),
-            Advance::Stayed(None) => return Err(LoginError::NotRefreshed(NotRefreshed::SessionOver)),
-            Advance::Stayed(Some(session)) => session,
+        let outcome = self.store.advance_session(&presented.username, &presented.session, &attempt, now).await;
+        let session = match outcome.map_err(unavailable)? {
+            RefreshOutcome::Advanced(session) => return Ok(session),
+            RefreshOutcome::Unchanged(None) => return Err(LoginError::NotRefreshed(NotRefreshed::SessionOver)),
+            RefreshOutcome::Unchanged(Some(session)) => session,
         };
         if let Some(reason) = over(&session, user, now) {
             return Err(match reason {

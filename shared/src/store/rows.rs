@@ -11,7 +11,10 @@ use std::{
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
-    de::{self, DeserializeSeed, MapAccess, Visitor, value::StrDeserializer},
+    de::{
+        self, DeserializeSeed, MapAccess, Visitor,
+        value::{SeqDeserializer, StrDeserializer},
+    },
     forward_to_deserialize_any,
 };
 
@@ -137,8 +140,33 @@ impl<'de> MapAccess<'de> for RowDeserializer {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Problem> {
         let (attribute, value) = self.value.take().ok_or_else(|| de::Error::custom("has no value"))?;
-        seed.deserialize(serde_dynamo::Deserializer::from_attribute_value(value.into()))
-            .map_err(|error| Problem { attribute, problem: error.to_string() })
+        seed.deserialize(ValueDeserializer(value)).map_err(|Problem { problem, .. }| Problem { attribute, problem })
+    }
+}
+
+/// Reads an attribute's value: a string, a whole number or a set of strings.
+struct ValueDeserializer(AttributeValue);
+
+impl<'de> Deserializer<'de> for ValueDeserializer {
+    type Error = Problem;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
+        match self.0 {
+            AttributeValue::S(text) => visitor.visit_string(text),
+            AttributeValue::N(digits) => visitor.visit_u64(digits.parse().map_err(de::Error::custom)?),
+            AttributeValue::Ss(set) => visitor.visit_seq(SeqDeserializer::new(set.into_iter())),
+            _ => Err(de::Error::custom("is of a type that no row has")),
+        }
+    }
+
+    /// An attribute that the row's struct doesn't name may be of any type.
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
+        visitor.visit_unit()
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct enum identifier
     }
 }
 

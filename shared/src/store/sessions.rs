@@ -79,10 +79,12 @@ struct SessionRow {
     user_agent: Option<String>,
 }
 
+#[expect(clippy::ref_option, reason = "the getter of a field of that type")]
 fn address(session: &Session) -> &Option<String> {
     &session.hints.address
 }
 
+#[expect(clippy::ref_option, reason = "the getter of a field of that type")]
 fn user_agent(session: &Session) -> &Option<String> {
     &session.hints.user_agent
 }
@@ -108,12 +110,12 @@ impl From<SessionRow> for Session {
 /// What of a session's row tells whether the session goes on.
 #[derive(Deserialize)]
 struct LifespanRow {
-    #[serde(deserialize_with = "as_number::time")]
-    ends_at: Timestamp,
-    #[serde(deserialize_with = "as_number::time")]
-    expires_at: Timestamp,
-    #[serde(default, deserialize_with = "as_number::optional_time")]
-    ended_at: Option<Timestamp>,
+    #[serde(rename = "ends_at", deserialize_with = "as_number::time")]
+    ends: Timestamp,
+    #[serde(rename = "expires_at", deserialize_with = "as_number::time")]
+    expires: Timestamp,
+    #[serde(rename = "ended_at", default, deserialize_with = "as_number::optional_time")]
+    ended: Option<Timestamp>,
 }
 
 /// An attempt to move a session on with a refresh token.
@@ -249,7 +251,7 @@ impl Store {
             .consistent_read(consistent);
         let Some(item) = get.send().await.map_err(unavailable)?.item else { return Ok(false) };
         let row = rows::read(item, LifespanRow::deserialize)?;
-        Ok(row.ended_at.is_none() && now < row.ends_at.min(row.expires_at))
+        Ok(row.ended.is_none() && now < row.ends.min(row.expires))
     }
 
     /// Removes a session. `false`: the account has none of that name that is alive.

@@ -47,6 +47,7 @@ struct UserRow {
     updated: Timestamp,
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the getter of a field of that type")]
 fn password_version(user: &User) -> Option<u64> {
     Some(user.password_version)
 }

@@ -1,40 +1,49 @@
 //! The rows of the keys that tokens are verified with.
-//!
-//! | attribute | type | holds |
-//! |---|---|---|
-//! | `pk` | S | `KEYS` |
-//! | `sk` | S | the key's `kid` |
-//! | `jwk` | S | the public half, a JWK; absent where an HS256 key is retired |
-//! | `created_at` | N | when it was published |
-//! | `retired_at` | N | when it was retired by hand; from then on nothing that it signed is valid |
-//! | `expires_at` | N | until when it verifies |
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
-use aws_sdk_dynamodb::operation::{put_item::PutItemError, update_item::UpdateItemError};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{Item, Row, Store, StoreError, UnreadableRow, as_text, as_timestamp, happened, number, text, unavailable};
-use crate::{key::Algorithm, time::Timestamp};
+use super::{
+    Store, StoreError, requests,
+    rows::{self, Item, as_number, as_text, timestamp},
+    unavailable,
+};
+use crate::values::{key::Algorithm, time::Timestamp};
 
 /// The partition key of the rows of keys.
 const KEYS: &str = "KEYS";
 /// How long the row of a key that was retired by hand is kept. The ring must have lost the key by then.
 const TOMBSTONE: Duration = Duration::from_hours(30 * 24);
 
-/// A key that tokens are verified with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A key that tokens are verified with, as its row has it. The row's `pk` is `KEYS`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyRow {
-    /// Its `kid`.
+    /// S: its `kid`.
+    #[serde(rename = "sk", deserialize_with = "as_text::string")]
     pub id: String,
-    /// Its public half, a JWK in JSON; `None` for a retired key of HS256, which has no public half.
+    /// S: its public half, a JWK in JSON; absent for a retired key of HS256, which has no public half.
+    #[serde(default, deserialize_with = "as_text::optional", skip_serializing_if = "Option::is_none")]
     pub jwk: Option<String>,
-    /// When it was published.
+    /// N, seconds since 1970: when it was published.
+    #[serde(rename = "created_at", deserialize_with = "as_number::time")]
     pub created: Timestamp,
-    /// Whether it was retired by hand.
+    /// N, seconds since 1970: when it was retired by hand, from when on nothing that it signed is valid; absent where it
+    /// wasn't. Only [`Store::retire_key`] writes it.
+    #[serde(rename = "retired_at", default, deserialize_with = "is_set", skip_serializing)]
     pub retired: bool,
-    /// Until when it verifies; `None` while no newer key has taken its place.
+    /// N, seconds since 1970: until when it verifies; absent while no newer key has taken its place.
+    #[serde(
+        rename = "expires_at",
+        default,
+        deserialize_with = "as_number::optional_time",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub expires: Option<Timestamp>,
+}
+
+fn is_set<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    as_number::time(deserializer).map(|_| true)
 }
 
 impl KeyRow {
@@ -62,21 +71,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`] where the table or one of the rows can't be read.
     pub async fn keys(&self) -> Result<Vec<KeyRow>, StoreError> {
-        let mut items = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("pk = :keys")
-            .expression_attribute_values(":keys", text(KEYS))
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send();
-        let mut keys = Vec::new();
-        while let Some(item) = items.next().await {
-            keys.push(read_key(&item.map_err(unavailable)?)?);
-        }
-        Ok(keys)
+        let items = self.partition(KEYS).await?;
+        Ok(items.into_iter().map(|item| rows::read(item, KeyRow::deserialize)).collect::<Result<_, _>>()?)
     }
 
     /// Publishes the public half of a key. `false`: the key has a row already, which stays as it is.
@@ -84,17 +80,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] where the row can't be written.
     pub async fn publish_key(&self, id: &str, jwk: &str, now: Timestamp) -> Result<bool, StoreError> {
-        let mut item = key_key(id);
-        item.extend([("jwk".to_owned(), text(jwk)), ("created_at".to_owned(), number(now))]);
-        let answer = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk)")
-            .send()
-            .await;
-        happened(answer, PutItemError::is_conditional_check_failed_exception)
+        let row = KeyRow { id: id.to_owned(), jwk: Some(jwk.to_owned()), created: now, retired: false, expires: None };
+        let row = rows::write(row_key(id), |serializer| row.serialize(serializer))?;
+        requests::put(self.put_new(row)).await
     }
 
     /// Says until when a key verifies. `false`: it has no row, or was retired by hand.
@@ -102,17 +90,12 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] where the row can't be written.
     pub async fn expire_key(&self, id: &str, expires: Timestamp) -> Result<bool, StoreError> {
-        let answer = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key_key(id)))
+        let update = self
+            .update(row_key(id))
             .update_expression("SET expires_at = :expires")
             .condition_expression("attribute_exists(pk) AND attribute_not_exists(retired_at)")
-            .expression_attribute_values(":expires", number(expires))
-            .send()
-            .await;
-        happened(answer, UpdateItemError::is_conditional_check_failed_exception)
+            .expression_attribute_values(":expires", timestamp(expires));
+        requests::update(update).await
     }
 
     /// Retires a key: from now on nothing that it has signed is valid. A key without a row (of HS256) gets
@@ -121,16 +104,13 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] where the row can't be written.
     pub async fn retire_key(&self, id: &str, now: Timestamp) -> Result<(), StoreError> {
-        self.client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key_key(id)))
+        self.update(row_key(id))
             .update_expression(
                 "SET retired_at = if_not_exists(retired_at, :now), created_at = if_not_exists(created_at, :now), \
                  expires_at = :expires",
             )
-            .expression_attribute_values(":now", number(now))
-            .expression_attribute_values(":expires", number(now.after(TOMBSTONE)))
+            .expression_attribute_values(":now", timestamp(now))
+            .expression_attribute_values(":expires", timestamp(now.after(TOMBSTONE)))
             .send()
             .await
             .map_err(unavailable)?;
@@ -138,17 +118,6 @@ impl Store {
     }
 }
 
-fn key_key(id: &str) -> Item {
-    HashMap::from([("pk".to_owned(), text(KEYS)), ("sk".to_owned(), text(id))])
-}
-
-fn read_key(item: &Item) -> Result<KeyRow, UnreadableRow> {
-    let row = Row(item);
-    Ok(KeyRow {
-        id: row.read("sk", |value| as_text(value).map(str::to_owned))?,
-        jwk: row.optional("jwk", |value| as_text(value).map(str::to_owned))?,
-        created: row.read("created_at", as_timestamp)?,
-        retired: row.optional("retired_at", as_timestamp)?.is_some(),
-        expires: row.optional("expires_at", as_timestamp)?,
-    })
+fn row_key(id: &str) -> Item {
+    rows::key(KEYS, id)
 }

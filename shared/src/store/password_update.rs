@@ -8,8 +8,14 @@ use aws_sdk_dynamodb::{
     types::{TransactWriteItem, Update},
 };
 
-use super::{Store, StoreError, count, number, sessions::session_key, text, unavailable, users::user_key};
-use crate::{
+use super::{
+    Store, StoreError,
+    rows::{number, text, timestamp},
+    sessions::session_key,
+    unavailable,
+    users::user_key,
+};
+use crate::values::{
     password::PasswordHash,
     session::SessionId,
     time::Timestamp,
@@ -60,10 +66,10 @@ impl Store {
             // `status` is a reserved word.
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":hash", text(new.as_str()))
-            .expression_attribute_values(":next", count(next))
-            .expression_attribute_values(":now", number(now))
-            .expression_attribute_values(":version", count(verified.password_version))
-            .expression_attribute_values(":created", number(verified.created))
+            .expression_attribute_values(":next", number(next))
+            .expression_attribute_values(":now", timestamp(now))
+            .expression_attribute_values(":version", number(verified.password_version))
+            .expression_attribute_values(":created", timestamp(verified.created))
             .expression_attribute_values(":active", text(Status::Active.as_str()));
         let session = Update::builder()
             .table_name(&self.table)
@@ -73,9 +79,9 @@ impl Store {
                 "password_version = :version AND expires_at > :now AND ends_at > :now \
                  AND attribute_not_exists(ended_at)",
             )
-            .expression_attribute_values(":next", count(next))
-            .expression_attribute_values(":version", count(verified.password_version))
-            .expression_attribute_values(":now", number(now));
+            .expression_attribute_values(":next", number(next))
+            .expression_attribute_values(":version", number(verified.password_version))
+            .expression_attribute_values(":now", timestamp(now));
         let write = |update: Result<Update, BuildError>| {
             update.map(|update| TransactWriteItem::builder().update(update).build()).map_err(unavailable)
         };

@@ -1,21 +1,29 @@
 //! The rows that count how many accounts are asked for from an address.
-//!
-//! | attribute | type | holds |
-//! |---|---|---|
-//! | `pk` | S | `ATTEMPT#` and a digest of `registrations`, the address and the hour's number |
-//! | `sk` | S | `ATTEMPT` |
-//! | `registrations` | N | how many, in this hour of the clock |
-//! | `expires_at` | N | the end of the hour |
 
 use std::{num::NonZeroU64, time::Duration};
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use serde::Serialize;
 
-use super::{Store, StoreError, attempts::digest_key, count, happened, number};
-use crate::{guessing::Address, time::Timestamp};
+use super::{
+    Store, StoreError,
+    guesses::digest_key,
+    requests,
+    rows::{number, values},
+};
+use crate::values::{guessing::Address, time::Timestamp};
 
 /// For how long registrations are counted together.
 const HOUR: u64 = 3600;
+
+/// The row of an address and an hour of the clock. Its `pk` is `ATTEMPT#` and a digest of `registrations`, the address
+/// and the hour's number, its `sk` is `ATTEMPT`.
+#[derive(Serialize)]
+struct RegistrationsRow {
+    /// N: how many there were.
+    registrations: u64,
+    /// N, seconds since 1970: the end of the hour.
+    expires_at: Timestamp,
+}
 
 impl Store {
     /// Counts a registration, before anything is done for it. Gives for how long none is taken from the address, where
@@ -33,19 +41,13 @@ impl Store {
     ) -> Result<Option<Duration>, StoreError> {
         let hour = now.0 / HOUR;
         let end = Timestamp(hour.saturating_add(1).saturating_mul(HOUR));
-        let answer = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(digest_key(&format!("registrations\n{address}\n{hour}"))))
-            .update_expression("ADD registrations :one SET expires_at = :end")
+        let update = self
+            .update(digest_key(&format!("registrations\n{address}\n{hour}")))
+            .update_expression("ADD registrations :registrations SET expires_at = :expires_at")
             .condition_expression("attribute_not_exists(registrations) OR registrations < :limit")
-            .expression_attribute_values(":one", count(1))
-            .expression_attribute_values(":limit", count(limit.get()))
-            .expression_attribute_values(":end", number(end))
-            .send()
-            .await;
-        let is_taken = happened(answer, UpdateItemError::is_conditional_check_failed_exception)?;
+            .set_expression_attribute_values(Some(values(&RegistrationsRow { registrations: 1, expires_at: end })?))
+            .expression_attribute_values(":limit", number(limit.get()));
+        let is_taken = requests::update(update).await?;
         Ok((!is_taken).then(|| now.until(end)))
     }
 }

@@ -1,32 +1,18 @@
 //! The rows of sessions.
-//!
-//! | attribute | type | holds |
-//! |---|---|---|
-//! | `pk` | S | `SESSION#` and the username in lower case |
-//! | `sk` | S | the session's identifier |
-//! | `counter` | N | which refresh token is to be used next |
-//! | `scopes` | SS | what the sign-in was granted; absent where nothing |
-//! | `client_id` | S | as the client called itself |
-//! | `password_version` | N | of the account, at the sign-in |
-//! | `created_at`, `last_used_at` | N | seconds since 1970 |
-//! | `ends_at` | N | when it ends, whatever happens |
-//! | `expires_at` | N | when it ends without another refresh |
-//! | `ended_at` | N | when it was ended before that; absent where it wasn't |
-//! | `address`, `user_agent` | S | the client's, when it was last used; absent where unknown |
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
-use aws_sdk_dynamodb::{
-    operation::{delete_item::DeleteItemError, put_item::PutItemError, update_item::UpdateItemError},
-    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
-};
+use aws_sdk_dynamodb::types::ReturnValue;
+use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
 use super::{
-    Item, Row, Store, StoreError, UnreadableRow, as_count, as_scopes, as_text, as_timestamp, count, happened, number,
-    say, scopes, text, unavailable,
+    Store, StoreError, UnreadableRow,
+    requests::{self, Write},
+    rows::{self, Item, as_number, as_set, as_text, number, text, timestamp},
+    unavailable,
 };
-use crate::{
+use crate::values::{
     client::Client,
     scope::Scopes,
     session::{Session, SessionId},
@@ -37,9 +23,105 @@ use crate::{
 /// How many sessions are ended at the same time.
 const AT_ONCE: usize = 16;
 
-/// One use of a refresh token.
+/// A session's row. Its `pk` is `SESSION#` and the username in lower case. All times are seconds since 1970.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Session")]
+struct SessionRow {
+    /// S: the session's identifier.
+    #[serde(rename = "sk", with = "as_text")]
+    id: SessionId,
+    /// N: which refresh token is to be used next.
+    #[serde(deserialize_with = "as_number::count")]
+    counter: u64,
+    /// SS: what the sign-in was granted; absent where that is nothing.
+    #[serde(default, with = "as_set", skip_serializing_if = "Scopes::is_empty")]
+    scopes: Scopes,
+    /// S: as the client called itself.
+    #[serde(deserialize_with = "as_text::string")]
+    client_id: String,
+    /// N: the account's, at the sign-in.
+    #[serde(deserialize_with = "as_number::count")]
+    password_version: u64,
+    /// N: when the sign-in was.
+    #[serde(rename = "created_at", deserialize_with = "as_number::time")]
+    created: Timestamp,
+    /// N: when the counter was moved last.
+    #[serde(rename = "last_used_at", deserialize_with = "as_number::time")]
+    last_used: Timestamp,
+    /// N: when it ends without another refresh.
+    #[serde(rename = "expires_at", deserialize_with = "as_number::time")]
+    expires: Timestamp,
+    /// N: when it ends, whatever happens.
+    #[serde(rename = "ends_at", deserialize_with = "as_number::time")]
+    ends: Timestamp,
+    /// N: when it was ended before that; absent where it wasn't.
+    #[serde(
+        rename = "ended_at",
+        default,
+        deserialize_with = "as_number::optional_time",
+        skip_serializing_if = "Option::is_none"
+    )]
+    ended: Option<Timestamp>,
+    /// S: the client's, when the session was last used; absent where unknown.
+    #[serde(
+        getter = "address",
+        default,
+        deserialize_with = "as_text::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    address: Option<String>,
+    /// S: the client's, when the session was last used; absent where unknown.
+    #[serde(
+        getter = "user_agent",
+        default,
+        deserialize_with = "as_text::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    user_agent: Option<String>,
+}
+
+#[expect(clippy::ref_option, reason = "the getter of a field of that type")]
+fn address(session: &Session) -> &Option<String> {
+    &session.client.address
+}
+
+#[expect(clippy::ref_option, reason = "the getter of a field of that type")]
+fn user_agent(session: &Session) -> &Option<String> {
+    &session.client.user_agent
+}
+
+impl From<SessionRow> for Session {
+    fn from(row: SessionRow) -> Self {
+        Self {
+            id: row.id,
+            counter: row.counter,
+            scopes: row.scopes,
+            client_id: row.client_id,
+            password_version: row.password_version,
+            created: row.created,
+            last_used: row.last_used,
+            expires: row.expires,
+            ends: row.ends,
+            ended: row.ended,
+            client: Client { address: row.address, user_agent: row.user_agent },
+        }
+    }
+}
+
+/// What of a session's row tells whether the session goes on.
+#[derive(Deserialize)]
+struct LifespanRow {
+    #[serde(rename = "ends_at", deserialize_with = "as_number::time")]
+    ends: Timestamp,
+    #[serde(rename = "expires_at", deserialize_with = "as_number::time")]
+    expires: Timestamp,
+    #[serde(rename = "ended_at", default, deserialize_with = "as_number::optional_time")]
+    ended: Option<Timestamp>,
+}
+
+/// An attempt to move a session on with a refresh token.
 #[derive(Clone, Debug)]
-pub struct Use<'a> {
+pub struct RefreshAttempt<'a> {
     /// The counter's value that the token is for.
     pub counter: u64,
     /// The account's, as it is now.
@@ -48,17 +130,17 @@ pub struct Use<'a> {
     pub scopes: Option<&'a Scopes>,
     /// How long the session goes on without another refresh.
     pub idle: Duration,
-    /// Who uses it.
+    /// Who presents the token.
     pub client: &'a Client,
 }
 
-/// What came of the use of a refresh token.
+/// What a refresh did to its session.
 #[derive(Clone, Debug)]
-pub enum Advance {
+pub enum RefreshOutcome {
     /// The counter has moved on; the session as it is now.
-    Moved(Session),
+    Advanced(Session),
     /// Nothing has changed; the session as it is, if there is one.
-    Stayed(Option<Session>),
+    Unchanged(Option<Session>),
 }
 
 impl Store {
@@ -67,31 +149,11 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] where the row can't be written.
     pub async fn add_session(&self, username: &Username, session: &Session) -> Result<(), StoreError> {
-        let mut item = session_key(username, &session.id);
-        item.extend([
-            ("counter".to_owned(), count(session.counter)),
-            ("client_id".to_owned(), text(&session.client_id)),
-            ("password_version".to_owned(), count(session.password_version)),
-            ("created_at".to_owned(), number(session.created)),
-            ("last_used_at".to_owned(), number(session.last_used)),
-            ("ends_at".to_owned(), number(session.ends)),
-            ("expires_at".to_owned(), number(session.expires)),
-        ]);
-        item.extend(scopes(&session.scopes).map(|scopes| ("scopes".to_owned(), scopes)));
-        for (name, hint) in [("address", &session.client.address), ("user_agent", &session.client.user_agent)] {
-            item.extend(hint.as_deref().map(|hint| (name.to_owned(), text(hint))));
-        }
-        let answer = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk)")
-            .send()
-            .await;
+        let key = session_key(username, &session.id);
+        let row = rows::write(key, |serializer| SessionRow::serialize(session, serializer))?;
         // A row of that name can only be this very one, put by an attempt whose answer was lost: nobody draws an
         // identifier twice.
-        happened(answer, PutItemError::is_conditional_check_failed_exception).map(drop)
+        requests::put(self.put_new(row)).await.map(drop)
     }
 
     /// Moves a session's counter on, if it stands where the token says and the session is alive. One update does
@@ -103,27 +165,24 @@ impl Store {
         &self,
         username: &Username,
         session: &SessionId,
-        with: &Use<'_>,
+        attempt: &RefreshAttempt<'_>,
         now: Timestamp,
-    ) -> Result<Advance, StoreError> {
+    ) -> Result<RefreshOutcome, StoreError> {
         let mut set = "SET #counter = #counter + :one, last_used_at = :now, expires_at = :expires".to_owned();
         let mut remove = String::new();
         let mut condition = "#counter = :counter AND password_version = :version AND expires_at > :now \
                              AND ends_at > :now AND attribute_not_exists(ended_at)"
             .to_owned();
         let mut update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(session_key(username, session)))
+            .update(session_key(username, session))
             // `counter` is a reserved word.
             .expression_attribute_names("#counter", "counter")
-            .expression_attribute_values(":one", count(1))
-            .expression_attribute_values(":now", number(now))
-            .expression_attribute_values(":expires", number(now.after(with.idle)))
-            .expression_attribute_values(":counter", count(with.counter))
-            .expression_attribute_values(":version", count(with.password_version));
-        for (name, hint) in [("address", &with.client.address), ("user_agent", &with.client.user_agent)] {
+            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":now", timestamp(now))
+            .expression_attribute_values(":expires", timestamp(now.after(attempt.idle)))
+            .expression_attribute_values(":counter", number(attempt.counter))
+            .expression_attribute_values(":version", number(attempt.password_version));
+        for (name, hint) in [("address", &attempt.client.address), ("user_agent", &attempt.client.user_agent)] {
             if let Some(hint) = hint {
                 set = set + ", " + name + " = :" + name;
                 update = update.expression_attribute_values(format!(":{name}"), text(hint));
@@ -132,30 +191,19 @@ impl Store {
                 remove.push_str(name);
             }
         }
-        for (position, scope) in with.scopes.into_iter().flat_map(Scopes::iter).enumerate() {
+        for (position, scope) in attempt.scopes.into_iter().flat_map(Scopes::iter).enumerate() {
             let name = format!(":scope{position}");
             condition = condition + " AND contains(scopes, " + &name + ")";
             update = update.expression_attribute_values(name, text(scope));
         }
-        let answer = update
-            .update_expression(set + &remove)
-            .condition_expression(condition)
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        let read = |item: Option<&Item>| item.filter(|item| !item.is_empty()).map(read_session).transpose();
-        match answer {
-            Ok(answer) => match read(answer.attributes())? {
-                Some(session) => Ok(Advance::Moved(session)),
+        let update =
+            update.update_expression(set + &remove).condition_expression(condition).return_values(ReturnValue::AllNew);
+        match requests::update_or_find(update).await? {
+            Write::Done(output) => match output.attributes.map(read_session).transpose()? {
+                Some(session) => Ok(RefreshOutcome::Advanced(session)),
                 None => Err(StoreError::Unavailable("the update gave no row back".into())),
             },
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                    Ok(Advance::Stayed(read(failed.item())?))
-                }
-                _ => Err(unavailable(error)),
-            },
+            Write::Refused(row) => Ok(RefreshOutcome::Unchanged(row.map(read_session).transpose()?)),
         }
     }
 
@@ -169,17 +217,12 @@ impl Store {
         session: &SessionId,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let answer = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(session_key(username, session)))
+        let update = self
+            .update(session_key(username, session))
             .update_expression("SET ended_at = :now, expires_at = :now")
             .condition_expression("attribute_exists(pk) AND attribute_not_exists(ended_at)")
-            .expression_attribute_values(":now", number(now))
-            .send()
-            .await;
-        happened(answer, UpdateItemError::is_conditional_check_failed_exception)
+            .expression_attribute_values(":now", timestamp(now));
+        requests::update(update).await
     }
 
     /// The account's sessions, in no order, those that are over among them; read consistently.
@@ -187,21 +230,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`] where the rows can't be read.
     pub async fn sessions(&self, username: &Username) -> Result<Vec<Session>, StoreError> {
-        let mut items = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("pk = :sessions")
-            .expression_attribute_values(":sessions", text(&partition(username)))
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send();
-        let mut sessions = Vec::new();
-        while let Some(item) = items.next().await {
-            sessions.push(read_session(&item.map_err(unavailable)?)?);
-        }
-        Ok(sessions)
+        let items = self.partition(&partition(username)).await?;
+        Ok(items.into_iter().map(read_session).collect::<Result<_, _>>()?)
     }
 
     /// Whether a session goes on, by the few attributes that tell. `consistent` asks for what every write so far
@@ -216,20 +246,13 @@ impl Store {
         consistent: bool,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(session_key(username, session)))
+        let get = self
+            .get(session_key(username, session))
             .projection_expression("pk, ends_at, expires_at, ended_at")
-            .consistent_read(consistent)
-            .send()
-            .await
-            .map_err(unavailable)?;
-        let Some(item) = &answer.item else { return Ok(false) };
-        let row = Row(item);
-        let ends = row.read("ends_at", as_timestamp)?.min(row.read("expires_at", as_timestamp)?);
-        Ok(!item.contains_key("ended_at") && now < ends)
+            .consistent_read(consistent);
+        let Some(item) = get.send().await.map_err(unavailable)?.item else { return Ok(false) };
+        let row = rows::read(item, LifespanRow::deserialize)?;
+        Ok(row.ended.is_none() && now < row.ends.min(row.expires))
     }
 
     /// Removes a session. `false`: the account has none of that name that is alive.
@@ -242,16 +265,11 @@ impl Store {
         session: &SessionId,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let answer = self
-            .client
-            .delete_item()
-            .table_name(&self.table)
-            .set_key(Some(session_key(username, session)))
+        let deletion = self
+            .delete(session_key(username, session))
             .condition_expression("expires_at > :now AND ends_at > :now AND attribute_not_exists(ended_at)")
-            .expression_attribute_values(":now", number(now))
-            .send()
-            .await;
-        happened(answer, DeleteItemError::is_conditional_check_failed_exception)
+            .expression_attribute_values(":now", timestamp(now));
+        requests::delete(deletion).await
     }
 
     /// Removes the account's sessions, but for `spared`; the sign-ins that come while this runs may stay. Gives the
@@ -289,23 +307,9 @@ fn partition(username: &Username) -> String {
 }
 
 pub(super) fn session_key(username: &Username, session: &SessionId) -> Item {
-    HashMap::from([("pk".to_owned(), text(&partition(username))), ("sk".to_owned(), text(session.as_str()))])
+    rows::key(&partition(username), session.as_str())
 }
 
-fn read_session(item: &Item) -> Result<Session, UnreadableRow> {
-    let row = Row(item);
-    let owned = |value: &AttributeValue| as_text(value).map(str::to_owned);
-    Ok(Session {
-        id: row.read("sk", |value| SessionId::parse(as_text(value)?).map_err(say))?,
-        counter: row.read("counter", as_count)?,
-        scopes: row.optional("scopes", as_scopes)?.unwrap_or_default(),
-        client_id: row.read("client_id", owned)?,
-        password_version: row.read("password_version", as_count)?,
-        created: row.read("created_at", as_timestamp)?,
-        last_used: row.read("last_used_at", as_timestamp)?,
-        expires: row.read("expires_at", as_timestamp)?,
-        ends: row.read("ends_at", as_timestamp)?,
-        ended: row.optional("ended_at", as_timestamp)?,
-        client: Client { address: row.optional("address", owned)?, user_agent: row.optional("user_agent", owned)? },
-    })
+fn read_session(item: Item) -> Result<Session, UnreadableRow> {
+    rows::read(item, SessionRow::deserialize)
 }

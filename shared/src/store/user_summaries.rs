@@ -5,11 +5,36 @@
 
 use aws_sdk_dynamodb::types::Select;
 
+use serde::Deserialize;
+
 use super::{
-    Item, Row, Store, StoreError, UnreadableRow, as_scopes, as_text, as_timestamp, say, text, unavailable,
+    Store, StoreError, UnreadableRow,
+    rows::{self, Item, as_number, as_set, as_text, text},
+    unavailable,
     users::{USER, user_key},
 };
-use crate::{user::UserSummary, username::Username};
+use crate::values::{
+    scope::Scopes,
+    time::Timestamp,
+    user::{Status, UserSummary},
+    username::Username,
+};
+
+/// What is read of an account's row; [`super::users`] says what the attributes hold.
+#[derive(Deserialize)]
+#[serde(remote = "UserSummary")]
+struct UserSummaryRow {
+    #[serde(with = "as_text")]
+    username: Username,
+    #[serde(with = "as_text")]
+    status: Status,
+    #[serde(default, with = "as_set")]
+    scopes: Scopes,
+    #[serde(rename = "created_at", deserialize_with = "as_number::time")]
+    created: Timestamp,
+    #[serde(rename = "updated_at", deserialize_with = "as_number::time")]
+    updated: Timestamp,
+}
 
 /// What is read; `status` is a reserved word.
 const ATTRIBUTES: &str = "pk, sk, username, #status, scopes, created_at, updated_at";
@@ -31,18 +56,11 @@ impl Store {
     /// # Errors
     /// [`StoreError`] where the row can't be read.
     pub async fn find_user_summary(&self, username: &Username) -> Result<Option<UserSummary>, StoreError> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(user_key(username)))
+        let get = self
+            .get(user_key(username))
             .projection_expression(ATTRIBUTES)
-            .expression_attribute_names("#status", "status")
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(unavailable)?;
-        Ok(answer.item.as_ref().map(read_summary).transpose()?)
+            .expression_attribute_names("#status", "status");
+        Ok(get.send().await.map_err(unavailable)?.item.map(read_summary).transpose()?)
     }
 
     /// Up to `size` accounts, those that come after `after` in the table's own order. An account that is there from the
@@ -79,7 +97,7 @@ impl Store {
         let is_last = start.is_none() && items.len() <= size;
         items.truncate(size);
         let next = if is_last { None } else { Some(items.last().and_then(name_in_key).ok_or_else(nothing_found)?) };
-        Ok(UsersPage { users: items.iter().map(read_summary).collect(), next })
+        Ok(UsersPage { users: items.into_iter().map(read_summary).collect(), next })
     }
 }
 
@@ -92,13 +110,6 @@ fn name_in_key(item: &Item) -> Option<Username> {
     Username::parse(item.get("pk")?.as_s().ok()?.strip_prefix("USER#")?).ok()
 }
 
-fn read_summary(item: &Item) -> Result<UserSummary, UnreadableRow> {
-    let row = Row(item);
-    Ok(UserSummary {
-        username: row.read("username", |value| Username::parse(as_text(value)?).map_err(say))?,
-        status: row.read("status", |value| as_text(value)?.parse().map_err(say))?,
-        scopes: row.optional("scopes", as_scopes)?.unwrap_or_default(),
-        created: row.read("created_at", as_timestamp)?,
-        updated: row.read("updated_at", as_timestamp)?,
-    })
+fn read_summary(item: Item) -> Result<UserSummary, UnreadableRow> {
+    rows::read(item, UserSummaryRow::deserialize)
 }

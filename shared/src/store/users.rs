@@ -1,28 +1,15 @@
 //! The rows of accounts.
-//!
-//! | attribute | type | holds |
-//! |---|---|---|
-//! | `pk` | S | `USER#` and the username in lower case |
-//! | `sk` | S | `USER` |
-//! | `username` | S | the username as typed |
-//! | `password_hash` | S | see [`crate::password::PasswordHash`] |
-//! | `password_version` | N | begins with `created_at` (which an absent one stands for), and goes up by one with each new password |
-//! | `scopes` | SS | absent where there is none, since a set can't be empty |
-//! | `status` | S | `active` or `disabled` |
-//! | `created_at`, `updated_at` | N | seconds since 1970 |
 
-use std::collections::HashMap;
-
-use aws_sdk_dynamodb::{
-    operation::{delete_item::DeleteItemError, put_item::PutItemError, update_item::UpdateItemError},
-    types::ReturnValuesOnConditionCheckFailure,
-};
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Item, Row, Store, StoreError, UnreadableRow, as_count, as_scopes, as_text, as_timestamp, count, happened, number,
-    say, scopes, text, unavailable,
+    Store, StoreError, UnreadableRow,
+    requests::{self, Write},
+    rows::{self, Item, as_number, as_set, as_text, number, scope_set, text, timestamp},
+    unavailable,
 };
-use crate::{
+use crate::values::{
     password::PasswordHash,
     scope::Scopes,
     time::Timestamp,
@@ -33,6 +20,46 @@ use crate::{
 /// The sort key of a user's row.
 pub(super) const USER: &str = "USER";
 
+/// An account's row. Its `pk` is `USER#` and the username in lower case, its `sk` is `USER`.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "User")]
+struct UserRow {
+    /// S: the username as typed.
+    #[serde(with = "as_text")]
+    username: Username,
+    /// S: one of the forms that [`PasswordHash`] lists.
+    #[serde(with = "as_text")]
+    password_hash: PasswordHash,
+    /// N: begins with `created_at`, which an absent one stands for, and goes up by one with each new password.
+    #[serde(getter = "password_version", default, deserialize_with = "as_number::optional_count")]
+    password_version: Option<u64>,
+    /// SS: what the account may do; absent where that is nothing.
+    #[serde(default, with = "as_set", skip_serializing_if = "Scopes::is_empty")]
+    scopes: Scopes,
+    /// S: `active` or `disabled`.
+    #[serde(with = "as_text")]
+    status: Status,
+    /// N: seconds since 1970.
+    #[serde(rename = "created_at", deserialize_with = "as_number::time")]
+    created: Timestamp,
+    /// N: seconds since 1970.
+    #[serde(rename = "updated_at", deserialize_with = "as_number::time")]
+    updated: Timestamp,
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the getter of a field of that type")]
+fn password_version(user: &User) -> Option<u64> {
+    Some(user.password_version)
+}
+
+impl From<UserRow> for User {
+    fn from(row: UserRow) -> Self {
+        let UserRow { username, password_hash, password_version, scopes, status, created, updated } = row;
+        let password_version = password_version.unwrap_or(created.0);
+        Self { username, password_hash, password_version, scopes, status, created, updated }
+    }
+}
+
 impl Store {
     /// The account of this name, in whatever case; read consistently, so that an account that was just
     /// disabled is seen to be.
@@ -40,16 +67,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`] where the row can't be read.
     pub async fn find_user(&self, username: &Username) -> Result<Option<User>, StoreError> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(user_key(username)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(unavailable)?;
-        Ok(answer.item.as_ref().map(read_user).transpose()?)
+        let answer = self.get(user_key(username)).send().await.map_err(unavailable)?;
+        Ok(answer.item.map(read_user).transpose()?)
     }
 
     /// Adds an account. `false`: there is one of that name, and it stays as it was.
@@ -70,33 +89,10 @@ impl Store {
     /// # Errors
     /// [`StoreError`] where the row can't be written, or the one that is there can't be read.
     pub async fn add_or_find_user(&self, user: &User) -> Result<Option<User>, StoreError> {
-        let mut item = user_key(&user.username);
-        item.extend([
-            ("username".to_owned(), text(user.username.as_str())),
-            ("password_hash".to_owned(), text(user.password_hash.as_str())),
-            ("password_version".to_owned(), count(user.password_version)),
-            ("status".to_owned(), text(user.status.as_str())),
-            ("created_at".to_owned(), number(user.created)),
-            ("updated_at".to_owned(), number(user.updated)),
-        ]);
-        item.extend(scopes(&user.scopes).map(|scopes| ("scopes".to_owned(), scopes)));
-        let answer = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk)")
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(None),
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(exists)) => {
-                    Ok(Some(read_user(exists.item().unwrap_or(&Item::new()))?))
-                }
-                _ => Err(unavailable(error)),
-            },
+        let row = rows::write(user_key(&user.username), |serializer| UserRow::serialize(user, serializer))?;
+        match requests::put_or_find(self.put_new(row)).await? {
+            Write::Done(()) => Ok(None),
+            Write::Refused(existing) => Ok(Some(read_user(existing.unwrap_or_default())?)),
         }
     }
 
@@ -111,18 +107,13 @@ impl Store {
         old: &PasswordHash,
         new: &PasswordHash,
     ) -> Result<bool, StoreError> {
-        let answer = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(user_key(username)))
+        let update = self
+            .update(user_key(username))
             .update_expression("SET password_hash = :new")
             .condition_expression("password_hash = :old")
             .expression_attribute_values(":new", text(new.as_str()))
-            .expression_attribute_values(":old", text(old.as_str()))
-            .send()
-            .await;
-        happened(answer, UpdateItemError::is_conditional_check_failed_exception)
+            .expression_attribute_values(":old", text(old.as_str()));
+        requests::update(update).await
     }
 
     /// Gives the account a new password: sessions of the one before end at their next refresh. `false`: there is no
@@ -136,22 +127,15 @@ impl Store {
         hash: &PasswordHash,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let answer = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(user_key(username)))
+        let update = self
+            .update_existing_user(username, now)
             .update_expression(
                 "SET password_hash = :hash, updated_at = :now, \
                  password_version = if_not_exists(password_version, created_at) + :one",
             )
-            .condition_expression("attribute_exists(pk)")
             .expression_attribute_values(":hash", text(hash.as_str()))
-            .expression_attribute_values(":now", number(now))
-            .expression_attribute_values(":one", count(1))
-            .send()
-            .await;
-        happened(answer, UpdateItemError::is_conditional_check_failed_exception)
+            .expression_attribute_values(":one", number(1));
+        requests::update(update).await
     }
 
     /// Sets whether the account may sign in. `false`: there is no such account.
@@ -159,46 +143,35 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] where the row can't be written.
     pub async fn set_status(&self, username: &Username, status: Status, now: Timestamp) -> Result<bool, StoreError> {
-        let answer = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(user_key(username)))
+        let update = self
+            .update_existing_user(username, now)
             .update_expression("SET #status = :status, updated_at = :now")
-            .condition_expression("attribute_exists(pk)")
             // `status` is a reserved word.
             .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":status", text(status.as_str()))
-            .expression_attribute_values(":now", number(now))
-            .send()
-            .await;
-        happened(answer, UpdateItemError::is_conditional_check_failed_exception)
+            .expression_attribute_values(":status", text(status.as_str()));
+        requests::update(update).await
     }
 
     /// Sets what the account may do, in the place of what it could before. `false`: there is no such account.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] where the row can't be written.
-    pub async fn set_scopes(
-        &self,
-        username: &Username,
-        new_scopes: &Scopes,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let new_scopes = scopes(new_scopes);
-        let update = if new_scopes.is_some() { "SET scopes = :scopes," } else { "REMOVE scopes SET" };
-        let values = new_scopes.map(|scopes| (":scopes".to_owned(), scopes)).into_iter();
-        let answer = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(user_key(username)))
-            .update_expression(format!("{update} updated_at = :now"))
+    pub async fn set_scopes(&self, username: &Username, scopes: &Scopes, now: Timestamp) -> Result<bool, StoreError> {
+        let update = self.update_existing_user(username, now);
+        let update = match scope_set(scopes) {
+            Some(scopes) => update
+                .update_expression("SET scopes = :scopes, updated_at = :now")
+                .expression_attribute_values(":scopes", scopes),
+            None => update.update_expression("REMOVE scopes SET updated_at = :now"),
+        };
+        requests::update(update).await
+    }
+
+    /// Changes an account that there is; the expression sets `updated_at` to `:now`.
+    fn update_existing_user(&self, username: &Username, now: Timestamp) -> UpdateItemFluentBuilder {
+        self.update(user_key(username))
             .condition_expression("attribute_exists(pk)")
-            .set_expression_attribute_values(Some(values.chain([(":now".to_owned(), number(now))]).collect()))
-            .send()
-            .await;
-        happened(answer, UpdateItemError::is_conditional_check_failed_exception)
+            .expression_attribute_values(":now", timestamp(now))
     }
 
     /// Deletes the account and all of its sessions. `false`: there is none of that name.
@@ -223,15 +196,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] where the row can't be deleted.
     pub async fn delete_user(&self, username: &Username) -> Result<bool, StoreError> {
-        let answer = self
-            .client
-            .delete_item()
-            .table_name(&self.table)
-            .set_key(Some(user_key(username)))
-            .condition_expression("attribute_exists(pk)")
-            .send()
-            .await;
-        happened(answer, DeleteItemError::is_conditional_check_failed_exception)
+        requests::delete(self.delete(user_key(username)).condition_expression("attribute_exists(pk)")).await
     }
 
     /// All accounts, in no order, page by page. An account that is added or changed meanwhile may be left out, or be
@@ -271,27 +236,16 @@ impl UserPages {
             .send()
             .await
             .map_err(unavailable)?;
-        let users = page.items().iter().map(read_user).collect();
         self.after = page.last_evaluated_key;
         self.ended = self.after.is_none();
-        Ok(Some(users))
+        Ok(Some(page.items.unwrap_or_default().into_iter().map(read_user).collect()))
     }
 }
 
 pub(super) fn user_key(username: &Username) -> Item {
-    HashMap::from([("pk".to_owned(), text(&format!("USER#{}", username.folded()))), ("sk".to_owned(), text(USER))])
+    rows::key(&format!("USER#{}", username.folded()), USER)
 }
 
-fn read_user(item: &Item) -> Result<User, UnreadableRow> {
-    let row = Row(item);
-    let created = row.read("created_at", as_timestamp)?;
-    Ok(User {
-        username: row.read("username", |value| Username::parse(as_text(value)?).map_err(say))?,
-        password_hash: row.read("password_hash", |value| PasswordHash::parse(as_text(value)?).map_err(say))?,
-        password_version: row.optional("password_version", as_count)?.unwrap_or(created.0),
-        scopes: row.optional("scopes", as_scopes)?.unwrap_or_default(),
-        status: row.read("status", |value| as_text(value)?.parse().map_err(say))?,
-        created,
-        updated: row.read("updated_at", as_timestamp)?,
-    })
+fn read_user(item: Item) -> Result<User, UnreadableRow> {
+    rows::read(item, UserRow::deserialize)
 }

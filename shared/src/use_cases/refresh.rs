@@ -15,7 +15,7 @@ use super::{
     issue_tokens::{TokenIssuer, TokenPair},
 };
 use crate::{
-    store::{Advance, Store, StoreError, Use},
+    store::{RefreshAttempt, RefreshOutcome, Store, StoreError},
     values::{
         client::Client,
         key::SigningKeys,
@@ -162,17 +162,17 @@ impl Refresh<'_> {
         client: &Client,
     ) -> Result<Session, RefreshError> {
         let now = self.tokens.clock.now();
-        let with = Use {
+        let attempt = RefreshAttempt {
             counter: presented.counter,
             password_version: user.password_version,
             scopes,
             idle: self.policy.idle,
             client,
         };
-        let session = match self.store.advance_session(&presented.username, &presented.session, &with, now).await? {
-            Advance::Moved(session) => return Ok(session),
-            Advance::Stayed(None) => return Err(RefreshRefusal::SessionOver.into()),
-            Advance::Stayed(Some(session)) => session,
+        let session = match self.store.advance_session(&presented.username, &presented.session, &attempt, now).await? {
+            RefreshOutcome::Advanced(session) => return Ok(session),
+            RefreshOutcome::Unchanged(None) => return Err(RefreshRefusal::SessionOver.into()),
+            RefreshOutcome::Unchanged(Some(session)) => session,
         };
         if let Some(reason) = over(&session, user, now) {
             return Err(match reason {

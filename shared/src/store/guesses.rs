@@ -1,44 +1,22 @@
 //! The rows that count password guesses; [`crate::guessing`] says what the counts mean.
 //!
-//! A row for each account and address together:
-//!
-//! | attribute | type | holds |
-//! |---|---|---|
-//! | `pk` | S | `ATTEMPT#` and a digest of `pair`, the username in lower case and the address |
-//! | `sk` | S | `ATTEMPT` |
-//! | `failures` | N | guesses since the last sign-in |
-//! | `blocked_until` | N | seconds since 1970 |
-//! | `known_until` | N | seconds since 1970; absent where nobody has signed in from the address |
-//! | `last_guess` | S | differs after every write: what a later one compares |
-//! | `expires_at` | N | when the row says nothing any more |
-//!
-//! And one for each account and half-hour, where an address that isn't known has guessed:
-//!
-//! | attribute | type | holds |
-//! |---|---|---|
-//! | `pk` | S | `ATTEMPT#` and a digest of `ceiling`, the username in lower case and the half-hour's number |
-//! | `sk` | S | `ATTEMPT` |
-//! | `guesses` | SS | an identifier for each guess; absent where there is none |
-//! | `expires_at` | N | the end of the half-hour |
-//!
 //! The keys are digests, because people type passwords into the wrong field: the table and its backups shall not list
 //! them. All is done by `UpdateItem`, so that who counts may not read, put or delete.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use aws_sdk_dynamodb::{
-    operation::update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
-    types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
-};
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use rand::CryptoRng;
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Item, Row, Store, StoreError, UnreadableRow, as_count, as_text, as_timestamp, count, happened, number, text,
+    Store, StoreError, requests,
+    rows::{self, Item, as_number, as_text, number, text, timestamp, values},
     unavailable,
 };
-use crate::{
+use crate::values::{
     guessing::{Address, GUESSES_PER_WINDOW, Limit, Pair, Throttled, Window},
     session::random_identifier,
     time::Timestamp,
@@ -63,17 +41,61 @@ pub struct Guess {
     window: Option<Window>,
 }
 
-/// A pair's row, and what it is recognised by when it is written.
-struct SeenPair {
-    pair: Pair,
+/// The row of an account and an address together. Its `pk` is `ATTEMPT#` and a digest of `pair`, the username in lower
+/// case and the address, its `sk` is `ATTEMPT`.
+#[derive(Serialize, Deserialize)]
+struct PairRow {
+    /// N: guesses since the last sign-in.
+    #[serde(deserialize_with = "as_number::count")]
+    failures: u64,
+    /// N: seconds since 1970.
+    #[serde(deserialize_with = "as_number::time")]
+    blocked_until: Timestamp,
+    /// N: seconds since 1970; absent where nobody has signed in from the address.
+    #[serde(default, deserialize_with = "as_number::optional_time", skip_serializing_if = "Option::is_none")]
+    known_until: Option<Timestamp>,
+    /// S: differs after every write: what a later one compares.
+    #[serde(deserialize_with = "as_text::string")]
     last_guess: String,
+    /// N: seconds since 1970: when the row says nothing any more.
+    #[serde(deserialize_with = "as_number::time")]
+    expires_at: Timestamp,
+}
+
+impl PairRow {
+    fn new(pair: &Pair, last_guess: String) -> Self {
+        let Pair { failures, blocked_until, known_until } = *pair;
+        Self { failures, blocked_until, known_until, last_guess, expires_at: pair.expires() }
+    }
+
+    fn pair(&self) -> Pair {
+        Pair { failures: self.failures, blocked_until: self.blocked_until, known_until: self.known_until }
+    }
+}
+
+/// The row of an account and a half-hour in which an address that isn't known has guessed. Its `pk` is `ATTEMPT#` and a
+/// digest of `ceiling`, the username in lower case and the half-hour's number, its `sk` is `ATTEMPT`.
+#[derive(Serialize)]
+struct CeilingRow<'a> {
+    /// SS: an identifier for each guess; absent where there is none.
+    #[serde(with = "serde_dynamo::string_set")]
+    guesses: [&'a str; 1],
+    /// N: seconds since 1970: the end of the half-hour.
+    expires_at: Timestamp,
+}
+
+impl<'a> CeilingRow<'a> {
+    /// The row with this one guess.
+    fn of(guess: &'a Guess, window: Window) -> Self {
+        Self { guesses: [&guess.id], expires_at: window.ends() }
+    }
 }
 
 /// What became of a write to a pair's row.
-enum Write {
+enum PairWrite {
     Done,
     /// The row isn't as it was expected to be, but so; `None`: there is none.
-    Other(Option<SeenPair>),
+    Other(Option<PairRow>),
 }
 
 impl Store {
@@ -98,11 +120,11 @@ impl Store {
     async fn count(&self, mut guess: Guess, now: Timestamp) -> Result<Result<Guess, Throttled>, StoreError> {
         // The most frequent case first. Where it is another, this has read the row.
         let mut seen = match self.count_at_known_pair(&guess, now).await? {
-            Write::Done => return Ok(Ok(guess)),
-            Write::Other(seen) => seen,
+            PairWrite::Done => return Ok(Ok(guess)),
+            PairWrite::Other(seen) => seen,
         };
         for _ in 0..ROUNDS {
-            let pair = seen.as_ref().map_or(Pair::NEW, |seen| seen.pair);
+            let pair = seen.as_ref().map_or(Pair::NEW, PairRow::pair);
             if let Some(wait) = pair.wait(now) {
                 return self.refuse(guess, wait).await;
             }
@@ -115,8 +137,8 @@ impl Store {
                 guess.window = Some(window);
             }
             match self.count_at_pair(&guess, seen.as_ref(), &pair.guessed(now)).await? {
-                Write::Done => return Ok(Ok(guess)),
-                Write::Other(other) => seen = other,
+                PairWrite::Done => return Ok(Ok(guess)),
+                PairWrite::Other(other) => seen = other,
             }
         }
         self.refuse(guess, Duration::from_secs(1)).await
@@ -128,18 +150,15 @@ impl Store {
     /// [`StoreError::Unavailable`] where a row can't be written. Then the guess stays counted.
     pub async fn guess_was_right(&self, guess: &Guess, now: Timestamp) -> Result<(), StoreError> {
         let pair = Pair::signed_in(now);
+        // Another than before, so that whoever has read the row and not yet written it reads it anew.
+        let row = PairRow::new(&pair, format!("{}.right", guess.id));
         let known = self
-            .update_attempt(pair_key(guess))
+            .update(pair_key(guess))
             .update_expression(
                 "SET failures = :failures, blocked_until = :blocked_until, known_until = :known_until, \
-                 last_guess = :id, expires_at = :expires",
+                 last_guess = :last_guess, expires_at = :expires_at",
             )
-            .expression_attribute_values(":failures", count(pair.failures))
-            .expression_attribute_values(":blocked_until", number(pair.blocked_until))
-            .expression_attribute_values(":known_until", number(pair.known_until.unwrap_or(now)))
-            // Another than before, so that whoever has read the row and not yet written it reads it anew.
-            .expression_attribute_values(":id", text(&format!("{}.right", guess.id)))
-            .expression_attribute_values(":expires", number(pair.expires()))
+            .set_expression_attribute_values(Some(values(&row)?))
             .send();
         let (known, given_back) = tokio::join!(known, self.give_back(guess));
         known.map_err(unavailable)?;
@@ -147,58 +166,55 @@ impl Store {
     }
 
     /// Counts the guess where its address is known and has no failures.
-    async fn count_at_known_pair(&self, guess: &Guess, now: Timestamp) -> Result<Write, StoreError> {
-        let pair = Pair::signed_in(now).guessed(now);
+    async fn count_at_known_pair(&self, guess: &Guess, now: Timestamp) -> Result<PairWrite, StoreError> {
+        let row = PairRow::new(&Pair::signed_in(now).guessed(now), guess.id.clone());
         let update = self
-            .update_attempt(pair_key(guess))
+            .update(pair_key(guess))
             .update_expression("SET failures = :failures, blocked_until = :blocked_until, last_guess = :id")
             .condition_expression("failures = :zero AND known_until > :now")
-            .expression_attribute_values(":zero", count(0))
-            .expression_attribute_values(":now", number(now));
-        write_pair(update, &pair, &guess.id).await
+            .expression_attribute_values(":zero", number(0))
+            .expression_attribute_values(":now", timestamp(now));
+        write_pair(update, &row).await
     }
 
     /// Counts the guess at its pair, whose row has to be as it was seen.
-    async fn count_at_pair(&self, guess: &Guess, seen: Option<&SeenPair>, pair: &Pair) -> Result<Write, StoreError> {
+    async fn count_at_pair(&self, guess: &Guess, seen: Option<&PairRow>, pair: &Pair) -> Result<PairWrite, StoreError> {
+        let row = PairRow::new(pair, guess.id.clone());
         let update = self
-            .update_attempt(pair_key(guess))
+            .update(pair_key(guess))
             .update_expression(
                 "SET failures = :failures, blocked_until = :blocked_until, last_guess = :id, expires_at = :expires",
             )
-            .expression_attribute_values(":expires", number(pair.expires()));
+            .expression_attribute_values(":expires", timestamp(row.expires_at));
         let update = match seen {
             None => update.condition_expression("attribute_not_exists(pk)"),
             Some(seen) => update
                 .condition_expression("last_guess = :seen")
                 .expression_attribute_values(":seen", text(&seen.last_guess)),
         };
-        write_pair(update, pair, &guess.id).await
+        write_pair(update, &row).await
     }
 
     /// Counts the guess in its account's window. `false`: the window is full.
     ///
     /// The guess joins a set, so that it counts once however often the call is made.
     async fn count_at_ceiling(&self, guess: &Guess, window: Window) -> Result<bool, StoreError> {
-        let answer = self
-            .update_attempt(ceiling_key(guess, window))
-            .update_expression("ADD guesses :ids SET expires_at = :expires")
+        let update = self
+            .update(ceiling_key(guess, window))
+            .update_expression("ADD guesses :guesses SET expires_at = :expires_at")
             .condition_expression("attribute_not_exists(guesses) OR size(guesses) < :limit OR contains(guesses, :id)")
-            .expression_attribute_values(":ids", AttributeValue::Ss(vec![guess.id.clone()]))
+            .set_expression_attribute_values(Some(values(&CeilingRow::of(guess, window))?))
             .expression_attribute_values(":id", text(&guess.id))
-            .expression_attribute_values(":limit", count(GUESSES_PER_WINDOW))
-            .expression_attribute_values(":expires", number(window.ends()))
-            .send()
-            .await;
-        happened(answer, UpdateItemError::is_conditional_check_failed_exception)
+            .expression_attribute_values(":limit", number(GUESSES_PER_WINDOW));
+        requests::update(update).await
     }
 
     /// Takes the guess out of its account's window again.
     async fn give_back(&self, guess: &Guess) -> Result<(), StoreError> {
         let Some(window) = guess.window else { return Ok(()) };
-        self.update_attempt(ceiling_key(guess, window))
-            .update_expression("DELETE guesses :ids SET expires_at = :expires")
-            .expression_attribute_values(":ids", AttributeValue::Ss(vec![guess.id.clone()]))
-            .expression_attribute_values(":expires", number(window.ends()))
+        self.update(ceiling_key(guess, window))
+            .update_expression("DELETE guesses :guesses SET expires_at = :expires_at")
+            .set_expression_attribute_values(Some(values(&CeilingRow::of(guess, window))?))
             .send()
             .await
             .map_err(unavailable)?;
@@ -209,41 +225,19 @@ impl Store {
         self.give_back(&guess).await?;
         Ok(Err(Throttled { limit: Limit::Address, wait }))
     }
-
-    fn update_attempt(&self, key: Item) -> UpdateItemFluentBuilder {
-        self.client.update_item().table_name(&self.table).set_key(Some(key))
-    }
 }
 
 /// Sends a conditional write to a pair's row.
-async fn write_pair(update: UpdateItemFluentBuilder, pair: &Pair, id: &str) -> Result<Write, StoreError> {
-    let answer = update
-        .expression_attribute_values(":failures", count(pair.failures))
-        .expression_attribute_values(":blocked_until", number(pair.blocked_until))
-        .expression_attribute_values(":id", text(id))
-        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-        .send()
-        .await;
-    let Err(error) = answer else { return Ok(Write::Done) };
-    let Some(UpdateItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() else {
-        return Err(unavailable(error));
-    };
-    let seen = failed.item.as_ref().map(read_pair).transpose()?;
+async fn write_pair(update: UpdateItemFluentBuilder, row: &PairRow) -> Result<PairWrite, StoreError> {
+    let update = update
+        .expression_attribute_values(":failures", number(row.failures))
+        .expression_attribute_values(":blocked_until", timestamp(row.blocked_until))
+        .expression_attribute_values(":id", text(&row.last_guess));
+    let requests::Write::Refused(seen) = requests::update_or_find(update).await? else { return Ok(PairWrite::Done) };
+    let seen = seen.map(|seen| rows::read(seen, PairRow::deserialize)).transpose()?;
     // The write had happened, its answer was lost, and the SDK has repeated it.
-    let is_ours = seen.as_ref().is_some_and(|seen| seen.last_guess == id);
-    Ok(if is_ours { Write::Done } else { Write::Other(seen) })
-}
-
-fn read_pair(item: &Item) -> Result<SeenPair, UnreadableRow> {
-    let row = Row(item);
-    Ok(SeenPair {
-        pair: Pair {
-            failures: row.read("failures", as_count)?,
-            blocked_until: row.read("blocked_until", as_timestamp)?,
-            known_until: row.optional("known_until", as_timestamp)?,
-        },
-        last_guess: row.read("last_guess", |value| as_text(value).map(str::to_owned))?,
-    })
+    let is_ours = seen.as_ref().is_some_and(|seen| seen.last_guess == row.last_guess);
+    Ok(if is_ours { PairWrite::Done } else { PairWrite::Other(seen) })
 }
 
 fn pair_key(guess: &Guess) -> Item {
@@ -262,5 +256,5 @@ fn key(kind: &str, username: &Username, part: impl std::fmt::Display) -> Item {
 /// The key of the row that counts what is named so.
 pub(super) fn digest_key(named: &str) -> Item {
     let digest = URL_SAFE_NO_PAD.encode(digest(&SHA256, named.as_bytes()));
-    HashMap::from([("pk".to_owned(), text(&format!("ATTEMPT#{digest}"))), ("sk".to_owned(), text(ATTEMPT))])
+    rows::key(&format!("ATTEMPT#{digest}"), ATTEMPT)
 }

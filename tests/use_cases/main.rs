@@ -1,0 +1,6 @@
+//! What stands below the functions, against the embedded store and without HTTP of our own: no gateway, no process.
+#![cfg(test)]
+#![expect(unreachable_pub, reason = "a test binary has no other crates to show things to")]
+
+mod store;
+mod table;

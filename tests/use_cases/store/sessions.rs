@@ -110,7 +110,7 @@ async fn what_is_written_is_read_again() {
                 runtime.block_on(async {
                     let name = username(session.id.as_str());
                     store.add_session(&name, &session).await.unwrap();
-                    assert_eq!(store.sessions(&name).await.unwrap(), [session.clone()]);
+                    assert_eq!(store.sessions(&name).await.unwrap(), std::slice::from_ref(&session));
                     let live = store.is_session_live(&name, &session.id, true, NOW).await.unwrap();
                     assert_eq!(live, session.is_live(NOW));
                 });

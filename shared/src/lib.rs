@@ -21,6 +21,6 @@ pub mod values;
 
 pub use error::{BoxError, causes};
 pub use values::{
-    access_token, client, cookie, guessing, issuer, key, key_setting, origin, password, random, refresh_token, scope,
-    session, time, user, username,
+    access_token, bounded, client, cookie, guessing, issuer, key, key_setting, origin, password, random, refresh_token,
+    scope, session, time, user, username,
 };

@@ -2,6 +2,7 @@
 //! randomness as arguments. Nothing here knows a table, a network, Lambda or the environment.
 
 pub mod access_token;
+pub mod bounded;
 pub mod client;
 pub mod cookie;
 pub mod guessing;

@@ -28,7 +28,7 @@ async fn main() -> Result<(), BoxError> {
             store: store.clone(),
             authenticator: authenticator.clone(),
             scopes: function.optional(&REGISTRATION_SCOPES)?.unwrap_or_default(),
-            per_address: function.setting(&REGISTRATIONS_PER_ADDRESS)?,
+            per_address: function.setting(&REGISTRATIONS_PER_ADDRESS)?.get(),
             clock: clock.clone(),
         },
         password_change: PasswordChange { store, authenticator, clock },

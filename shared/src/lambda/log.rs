@@ -1,7 +1,7 @@
 //! The log: one JSON object a line, on standard output, which Lambda takes to `CloudWatch` as it is.
 //!
 //! Every call leaves one line, a [`CallRecord`]: which request it was, what it came to and how long it took. Lines with a
-//! [`Metric`] are written in the embedded metric format, from which `CloudWatch` makes metrics. What goes wrong beside a
+//! [`Metric`](super::Metric) are written in the embedded metric format, from which `CloudWatch` makes metrics. What goes wrong beside a
 //! call is a line of `tracing`'s.
 
 use std::{

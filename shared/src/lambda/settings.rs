@@ -2,12 +2,13 @@
 //! default, the template's parameter that sets it, and what it is; `tests/suite/settings.rs` compares template.yaml and
 //! docs/settings.md with this table.
 
-use std::{fmt::Display, marker::PhantomData, num::NonZeroU64, str::FromStr};
+use std::{fmt::Display, marker::PhantomData, str::FromStr};
 
 use tracing::level_filters::LevelFilter;
 
 use crate::values::{
     access_token,
+    bounded::Bounded,
     issuer::Issuer,
     key::Algorithm,
     key_setting::KeySetting,
@@ -149,7 +150,7 @@ settings! {
         "whether anybody may make an account; `off`: `POST /register` is 404";
     REGISTRATION_SCOPES: Scopes = "REGISTRATION_SCOPES", None, Some("RegistrationScopes"),
         "the scopes of accounts made so, separated by commas";
-    REGISTRATIONS_PER_ADDRESS: NonZeroU64 = "REGISTRATIONS_PER_ADDRESS", Some("20"), Some("RegistrationsPerAddress"),
+    REGISTRATIONS_PER_ADDRESS: Bounded<1, 1_000_000> = "REGISTRATIONS_PER_ADDRESS", Some("20"), Some("RegistrationsPerAddress"),
         "how many accounts one address may ask for in an hour of the clock, 1 to 1000000";
     BCRYPT_COST: Cost = "BCRYPT_COST", Some("12"), Some("BcryptCost"),
         "cost of password hashes, 10 to 15; a step doubles the time. Older hashes are renewed at the next sign-in";

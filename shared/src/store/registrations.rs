@@ -1,6 +1,6 @@
 //! The rows that count how many accounts are asked for from an address.
 
-use std::{num::NonZeroU64, time::Duration};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -36,7 +36,7 @@ impl Store {
     pub async fn count_registration(
         &self,
         address: Address,
-        limit: NonZeroU64,
+        limit: u64,
         now: Timestamp,
     ) -> Result<Option<Duration>, StoreError> {
         let hour = now.0 / HOUR;
@@ -46,7 +46,7 @@ impl Store {
             .update_expression("ADD registrations :registrations SET expires_at = :expires_at")
             .condition_expression("attribute_not_exists(registrations) OR registrations < :limit")
             .set_expression_attribute_values(Some(values(&RegistrationsRow { registrations: 1, expires_at: end })?))
-            .expression_attribute_values(":limit", number(limit.get()));
+            .expression_attribute_values(":limit", number(limit));
         let is_taken = requests::update(update).await?;
         Ok((!is_taken).then(|| now.until(end)))
     }

@@ -1,6 +1,6 @@
 //! Making an account of one's own.
 
-use std::{num::NonZeroU64, time::Duration};
+use std::time::Duration;
 
 use super::{Unavailable, authenticate::Authenticator};
 use crate::{
@@ -34,7 +34,7 @@ pub struct Registration {
     /// What a new account may do.
     pub scopes: Scopes,
     /// How many accounts may be asked for from one address in an hour.
-    pub per_address: NonZeroU64,
+    pub per_address: u64,
     /// The time.
     pub clock: Clock,
 }

@@ -1,6 +1,6 @@
 //! The rows that count registrations.
 
-use std::{num::NonZeroU64, time::Duration};
+use std::time::Duration;
 
 use shared::{guessing::Address, time::Timestamp};
 
@@ -10,7 +10,7 @@ use crate::table::{NOW, Table};
 #[tokio::test]
 async fn an_address_is_counted_by_the_hour() {
     let table = Table::create().await;
-    let (limit, address) = (NonZeroU64::new(2).unwrap(), Address::of(Some("192.0.2.1")));
+    let (limit, address) = (2, Address::of(Some("192.0.2.1")));
     let count = async |now| table.store.count_registration(address, limit, now).await.unwrap();
     let end = Timestamp((NOW.0 / 3600 + 1) * 3600);
     let wait = Duration::from_secs(end.0 - NOW.0);

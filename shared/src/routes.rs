@@ -22,12 +22,12 @@ pub enum Access {
     Anyone,
     /// Whoever sends a valid access token.
     SignedIn,
-    /// Whoever sends a valid access token with this scope.
+    /// Whoever sends a valid access token with this scope or, of several with single spaces between them, with all.
     Scope(&'static str),
 }
 
 impl Route {
-    /// The scope that the caller's token needs, if any.
+    /// The scopes that the caller's token needs, with single spaces between them, if any.
     #[must_use]
     pub fn scope(&self) -> Option<&'static str> {
         match self.access {
@@ -68,4 +68,5 @@ routes! {
     PROTECTED: GET "/protected", SignedIn, "Greets the holder of an access token";
     KEY_SET: GET "/.well-known/jwks.json", Anyone, "The public keys that access tokens are verified with";
     SERVER_METADATA: GET "/.well-known/oauth-authorization-server", Anyone, "What OAuth clients need to know of this API";
+    // Routes of your own:
 }

@@ -71,7 +71,8 @@ const OTHER_SCOPES: &str = "USERS:READ read users users:* users:reader write";
 
 /// Every scope that a route needs, separated by spaces.
 fn all_scopes() -> String {
-    let scopes: BTreeSet<&str> = routes::ALL.iter().filter_map(shared::routes::Route::scope).collect();
+    let scopes: BTreeSet<&str> =
+        routes::ALL.iter().filter_map(routes::Route::scope).flat_map(|scopes| scopes.split(' ')).collect();
     scopes.into_iter().collect::<Vec<_>>().join(" ")
 }
 

@@ -2,5 +2,10 @@
 #![cfg(test)]
 #![expect(unreachable_pub, reason = "a test binary has no other crates to show things to")]
 
+mod authenticate;
+mod instance;
+mod line;
+mod secret;
+mod sign_in;
 mod store;
 mod table;

@@ -1,7 +1,5 @@
 //! Whether a password is an account's, and how often anybody may ask.
 
-use std::time::Duration;
-
 use shared::{
     guessing::{Limit, Throttled},
     password::{PasswordHash, Scheme},
@@ -11,12 +9,13 @@ use shared::{
 
 use crate::{
     instance::{Instance, PASSWORD, cost, hash_of, password},
-    line::{Disturbance, Line},
-    table::{Table, endpoint, user, username},
+    line::Disturbance,
+    table::{user, username},
 };
 
 const HOME: &str = "192.0.2.1";
 const ELSEWHERE: &str = "198.51.100.7";
+const DAY: u64 = 24 * 3600;
 
 fn throttled(error: &AuthenticationError) -> Throttled {
     match error {
@@ -98,10 +97,7 @@ async fn an_unreadable_row_is_a_rejection() {
 
 #[tokio::test]
 async fn a_guess_is_counted_before_the_account_is_read() {
-    let line = Line::start(endpoint()).await;
-    let table = Table::create().await;
-    let store = table.store_at(&line.url).await;
-    let instance = Instance::over(table, store).await;
+    let (line, instance) = Instance::on_a_line().await;
     instance.add_user("johndoe").await;
     line.disturb("GetItem", Disturbance::Refused);
     let error = instance.authenticate("johndoe", PASSWORD, HOME).await.unwrap_err();
@@ -111,10 +107,7 @@ async fn a_guess_is_counted_before_the_account_is_read() {
 
 #[tokio::test]
 async fn a_guess_that_is_not_counted_is_not_made() {
-    let line = Line::start(endpoint()).await;
-    let table = Table::create().await;
-    let store = table.store_at(&line.url).await;
-    let instance = Instance::over(table, store).await;
+    let (line, instance) = Instance::on_a_line().await;
     instance.add_user("johndoe").await;
     line.disturb("UpdateItem", Disturbance::Refused);
     for (name, password) in [("johndoe", "wrong"), ("johndoe", PASSWORD), ("nobody", "wrong")] {
@@ -125,10 +118,7 @@ async fn a_guess_that_is_not_counted_is_not_made() {
 
 #[tokio::test]
 async fn a_success_that_is_not_noted_is_one() {
-    let line = Line::start(endpoint()).await;
-    let table = Table::create().await;
-    let store = table.store_at(&line.url).await;
-    let instance = Instance::over(table, store).await;
+    let (line, instance) = Instance::on_a_line().await;
     instance.add_user("johndoe").await;
     // Between the writes that count the guess and the one that takes it back, the account is read.
     line.disturb("GetItem", Disturbance::Held);
@@ -153,13 +143,13 @@ async fn after_five_failures_the_address_waits() {
     assert_waits(&instance, "johndoe", HOME, Limit::Address, 1).await;
     assert_eq!(instance.guesses().await, (6, 6));
 
-    instance.clock.advance(Duration::from_secs(1));
+    instance.pass(1);
     guess(&instance, "johndoe", HOME).await;
     assert_waits(&instance, "johndoe", HOME, Limit::Address, 2).await;
-    instance.clock.advance(Duration::from_secs(1));
+    instance.pass(1);
     assert_waits(&instance, "johndoe", HOME, Limit::Address, 1).await;
     instance.authenticate("johndoe", PASSWORD, ELSEWHERE).await.unwrap();
-    instance.clock.advance(Duration::from_secs(1));
+    instance.pass(1);
     instance.authenticate("johndoe", PASSWORD, HOME).await.unwrap();
 }
 
@@ -173,7 +163,7 @@ async fn an_unknown_name_waits_like_a_known_one() {
             }
             assert_waits(&instance, name, HOME, Limit::Address, seconds).await;
         }
-        instance.clock.advance(Duration::from_secs(seconds));
+        instance.pass(seconds);
     }
 }
 
@@ -198,11 +188,10 @@ async fn failures_are_forgotten_after_a_day() {
     for _ in 0..6 {
         guess(&instance, "johndoe", HOME).await;
     }
-    let day = Duration::from_hours(24);
-    instance.clock.advance(day);
+    instance.pass(DAY);
     guess(&instance, "johndoe", HOME).await;
     assert_waits(&instance, "johndoe", HOME, Limit::Address, 2).await;
-    instance.clock.advance(day + Duration::from_secs(2));
+    instance.pass(DAY + 2);
     for _ in 0..6 {
         guess(&instance, "johndoe", HOME).await;
     }
@@ -221,9 +210,9 @@ async fn the_ceiling_holds_up_all_but_known_addresses() {
     }
     instance.authenticate("johndoe", PASSWORD, HOME).await.unwrap();
 
-    instance.clock.advance(Duration::from_secs(1799));
+    instance.pass(1799);
     assert_waits(&instance, "johndoe", ELSEWHERE, Limit::Account, 1).await;
-    instance.clock.advance(Duration::from_secs(1));
+    instance.pass(1);
     instance.authenticate("johndoe", PASSWORD, ELSEWHERE).await.unwrap();
 }
 
@@ -231,8 +220,7 @@ async fn the_ceiling_holds_up_all_but_known_addresses() {
 async fn an_address_is_known_for_ninety_days() {
     let instance = with_johndoe().await;
     instance.authenticate("johndoe", PASSWORD, HOME).await.unwrap();
-    let to_the_last_window = Duration::from_hours(90 * 24) - Duration::from_mins(30);
-    instance.clock.advance(to_the_last_window);
+    instance.pass(90 * DAY - 1800);
     for number in 0..33 {
         guess(&instance, "johndoe", &format!("203.0.113.{number}")).await;
     }
@@ -240,7 +228,7 @@ async fn an_address_is_known_for_ninety_days() {
     guess(&instance, "johndoe", HOME).await;
     assert_eq!(instance.guesses().await, (34, 33));
 
-    instance.clock.advance(Duration::from_mins(30));
+    instance.pass(1800);
     for number in 0..33 {
         guess(&instance, "johndoe", &format!("203.0.113.{number}")).await;
     }

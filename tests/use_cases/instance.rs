@@ -24,7 +24,10 @@ use shared::{
     user::User,
 };
 
-use crate::table::{NOW, Table, scopes, user, username};
+use crate::{
+    line::Line,
+    table::{NOW, Table, endpoint, scopes, user, username},
+};
 
 pub const ISSUER: &str = "https://issuer.example";
 pub const AUDIENCE: &str = "api";
@@ -52,11 +55,19 @@ impl Instance {
     pub async fn start() -> Self {
         let table = Table::create().await;
         let store = table.store.clone();
-        Self::over(table, store).await
+        Self::with_inline_ring(table, store).await
     }
 
-    /// The same, with another way to the table.
-    pub async fn over(table: Table, store: Store) -> Self {
+    /// The same, with a line on its way to the table that can be disturbed.
+    pub async fn on_a_line() -> (Line, Self) {
+        let line = Line::start(endpoint()).await;
+        let table = Table::create().await;
+        let store = table.store_at(&line.url).await;
+        let instance = Self::with_inline_ring(table, store).await;
+        (line, instance)
+    }
+
+    async fn with_inline_ring(table: Table, store: Store) -> Self {
         let ring = KeySetting::Inline(ring(NOW).to_private_jwks());
         // An inline ring is at no address.
         Self::with_ring(table, store, ring, "http://127.0.0.1:9").await
@@ -76,6 +87,11 @@ impl Instance {
             random,
         };
         Self { table, store, clock, authenticator, tokens, policy: POLICY }
+    }
+
+    /// Moves the clock on by so many seconds.
+    pub fn pass(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
     }
 
     /// Adds an account that may `read` and `write`.

@@ -37,7 +37,15 @@ impl Secret {
 
     /// An instance whose ring is the secret's.
     pub async fn instance(&self) -> Instance {
-        let table = Table::create().await;
+        self.instance_on(Table::create().await).await
+    }
+
+    /// Another instance on the same table, which has read nothing yet.
+    pub async fn beside(&self, instance: &Instance) -> Instance {
+        self.instance_on(instance.table.clone()).await
+    }
+
+    async fn instance_on(&self, table: Table) -> Instance {
         let store = table.store.clone();
         Instance::with_ring(table, store, KeySetting::Secret("ring".to_owned()), &self.url).await
     }

@@ -19,9 +19,9 @@ use shared::{
 
 use crate::{
     instance::{Instance, LIFETIME, POLICY, client, later, password, request, ring},
-    line::{Disturbance, Line},
+    line::Disturbance,
     secret::Secret,
-    table::{NOW, Table, endpoint, scopes, user},
+    table::{NOW, Table, scopes, user},
 };
 
 async fn with_johndoe() -> Instance {
@@ -77,9 +77,9 @@ async fn the_tokens_are_those_of_the_session() {
     let refresh = refresh_token::verify(pair.refresh.expose(), &ring).unwrap();
     assert_eq!((refresh.username.as_str(), &refresh.session, refresh.counter), ("JohnDoe", &pair.session.id, 0));
 
-    instance.clock.advance(LIFETIME - Duration::from_secs(1));
+    instance.pass(LIFETIME.as_secs() - 1);
     instance.verify(pair.access.expose()).await.unwrap();
-    instance.clock.advance(Duration::from_secs(1));
+    instance.pass(1);
     assert_eq!(instance.verify(pair.access.expose()).await, Err(Refusal::Expired));
 }
 
@@ -174,9 +174,9 @@ async fn the_first_key_is_found_by_looking_again() {
     let error = instance.sign_in(request("johndoe")).await.err().unwrap();
     assert!(matches!(error, SignInError::Unavailable(_)), "{error:?}");
     secret.put(&ring(NOW));
-    instance.clock.advance(Duration::from_secs(4));
+    instance.pass(4);
     assert!(instance.sign_in(request("johndoe")).await.is_err());
-    instance.clock.advance(Duration::from_secs(1));
+    instance.pass(1);
     let pair = instance.begin_session().await;
     instance.verify(pair.access.expose()).await.unwrap();
 }
@@ -186,19 +186,16 @@ async fn a_key_signs_when_its_time_has_come() {
     let secret = Secret::holding(&ring(later(60))).await;
     let instance = secret.instance().await;
     instance.add_user("johndoe").await;
-    instance.clock.advance(Duration::from_secs(59));
+    instance.pass(59);
     assert!(instance.sign_in(request("johndoe")).await.is_err());
-    instance.clock.advance(Duration::from_secs(1));
+    instance.pass(1);
     let pair = instance.begin_session().await;
     assert_eq!(pair.key_made, Some(later(60)));
 }
 
 #[tokio::test]
 async fn no_token_leaves_where_the_session_is_not_written() {
-    let line = Line::start(endpoint()).await;
-    let table = Table::create().await;
-    let store = table.store_at(&line.url).await;
-    let instance = Instance::over(table, store).await;
+    let (line, instance) = Instance::on_a_line().await;
     instance.add_user("johndoe").await;
     line.disturb("PutItem", Disturbance::Refused);
     let error = instance.sign_in(request("johndoe")).await.err().unwrap();

@@ -37,6 +37,7 @@ pub async fn store() -> Store {
 }
 
 /// A table of its own, its store, and a way past the store to its rows.
+#[derive(Clone)]
 pub struct Table {
     pub store: Store,
     client: Client,

@@ -11,6 +11,7 @@ mod line;
 mod refresh;
 mod register;
 mod revoke;
+mod rotate_keys;
 mod secret;
 mod sign_in;
 mod store;

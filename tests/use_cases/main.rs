@@ -2,5 +2,17 @@
 #![cfg(test)]
 #![expect(unreachable_pub, reason = "a test binary has no other crates to show things to")]
 
+mod administer_users;
+mod authenticate;
+mod change_password;
+mod end_sessions;
+mod instance;
+mod line;
+mod refresh;
+mod register;
+mod revoke;
+mod rotate_keys;
+mod secret;
+mod sign_in;
 mod store;
 mod table;

@@ -37,6 +37,7 @@ pub async fn store() -> Store {
 }
 
 /// A table of its own, its store, and a way past the store to its rows.
+#[derive(Clone)]
 pub struct Table {
     pub store: Store,
     client: Client,
@@ -71,6 +72,11 @@ impl Table {
         Self { store: Store::new(&sdk, &name), client, name }
     }
 
+    /// The store behind another address.
+    pub async fn store_at(&self, url: &str) -> Store {
+        Store::new(&laptop_config(url).await, &self.name)
+    }
+
     /// Every row.
     pub async fn rows(&self) -> Vec<Row> {
         let rows = self.client.scan().table_name(&self.name).consistent_read(true).into_paginator().items().send();
@@ -92,7 +98,7 @@ impl Table {
 }
 
 /// The embedded store, on a thread to itself: a test's runtime ends with the test.
-fn endpoint() -> &'static str {
+pub fn endpoint() -> &'static str {
     static ENDPOINT: OnceLock<String> = OnceLock::new();
     ENDPOINT.get_or_init(|| {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

@@ -34,7 +34,8 @@ struct Client {
     api: Arc<Api>,
     http: reqwest::Client,
     username: String,
-    /// How long it waits for an answer, from and to; drawn for every call.
+    /// How long it waits for an answer, from and to; drawn for every call, and up to sixteen times as long after others
+    /// in vain: a client that never gave a busy machine the time would get nowhere.
     patience: Option<(Duration, Duration)>,
     tally: Tally,
 }
@@ -44,12 +45,15 @@ impl Client {
     /// know what became of its call. Gives the refresh token.
     async fn insist(&mut self, fields: &[(&str, &str)]) -> String {
         let begin = Instant::now();
+        let mut in_vain = 0;
         loop {
             assert!(begin.elapsed() < DEADLINE, "{} gets nowhere: {:?}", self.username, self.tally);
             let request = self.http.post(format!("{}/login", self.api.stack.url()));
             let request = request.header("Content-Type", FORM).body(form(fields));
             let request = match self.patience {
-                Some((least, most)) => request.timeout(UnwrapErr(SysRng).random_range(least..most)),
+                Some((least, most)) => {
+                    request.timeout(UnwrapErr(SysRng).random_range(least..most) * (1 << in_vain.min(4)))
+                }
                 None => request,
             };
             let answer = async {
@@ -69,6 +73,7 @@ impl Client {
                 Err(error) => {
                     assert!(error.is_timeout(), "{error}");
                     self.tally.hung_up += 1;
+                    in_vain += 1;
                 }
             }
         }
@@ -154,7 +159,7 @@ async fn two_hundred_clients_at_once_lose_no_session() {
 async fn two_hundred_clients_that_hang_up_and_try_again_lose_no_session() {
     let setup = Setup {
         // Two instances, so that there is always a queue to hang up in.
-        limits: Limits { instances: 2, ..Limits::default() },
+        limits: Limits { instances: 2, ..Setup::default().limits },
         // However long the next attempt takes on a machine as busy as this one. A call that is made late, after its
         // client has gone on, uses an older token than the grace window is for.
         parameters: vec![("RefreshGraceWindow", "300")],

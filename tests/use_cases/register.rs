@@ -1,7 +1,5 @@
 //! Making an account of one's own.
 
-use std::num::NonZeroU64;
-
 use shared::{
     use_cases::register::{Registration, RegistrationError},
     user::{Status, User},
@@ -20,7 +18,7 @@ fn registration(instance: &Instance, per_address: u64) -> Registration {
         store: instance.store.clone(),
         authenticator: instance.authenticator.clone(),
         scopes: scopes("profile"),
-        per_address: NonZeroU64::new(per_address).unwrap(),
+        per_address,
         clock: instance.clock.clone(),
     }
 }

@@ -68,14 +68,16 @@ impl TokenPair {
 }
 
 impl TokenIssuer {
-    /// The ring, with a key that signs now.
+    /// The ring, with a key that signs now if there is one.
     pub(super) async fn ring(&self) -> Result<Arc<SigningKeys>, Unavailable> {
         let ring = self.keys.keys().await?;
-        if ring.signing(self.clock.now()).is_some() {
-            return Ok(ring);
-        }
         // Before the first rotation the ring is empty.
-        let ring = self.newer_ring(ring).await?;
+        if ring.signing(self.clock.now()).is_none() { self.newer_ring(ring).await } else { Ok(ring) }
+    }
+
+    /// The ring, with a key that signs now.
+    pub(super) async fn signing_ring(&self) -> Result<Arc<SigningKeys>, Unavailable> {
+        let ring = self.ring().await?;
         signing(&ring, self.clock.now())?;
         Ok(ring)
     }

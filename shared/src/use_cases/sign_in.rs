@@ -80,7 +80,7 @@ impl SignIn<'_> {
         client: Client,
     ) -> Result<TokenPair, SignInError> {
         // First what doesn't depend on the user: an outage must not tell known names from unknown ones.
-        let ring = self.tokens.ring().await?;
+        let ring = self.tokens.signing_ring().await?;
         let user = self.authenticator.authenticate(&request.username, &request.password, &client).await?;
         self.authenticator.renew_hash(&user, &request.password).await;
         let scopes = granted(&user, request.scopes)?;

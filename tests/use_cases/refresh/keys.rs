@@ -109,3 +109,14 @@ async fn a_key_that_is_gone_takes_its_sessions_along() {
     instance.pass(3600);
     assert_eq!(refused(&instance, &first).await, RefreshRefusal::NotOurs);
 }
+
+/// An empty ring made no token: that is a refusal, and no outage.
+#[tokio::test]
+async fn an_empty_ring_has_made_no_token() {
+    let secret = Secret::holding(&SigningKeys::parse(r#"{"keys":[]}"#).unwrap()).await;
+    let instance = secret.instance().await;
+    let token = token_of(&ring(NOW), &SessionId::generate(&mut random::system()));
+    for token in [token.expose(), "x"] {
+        assert_eq!(refusal(&instance, token).await, RefreshRefusal::NotOurs, "{token}");
+    }
+}

@@ -450,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_by_a_cheaper_hash_takes_as_much_work_as_one_by_a_hash_of_the_whole_cost() {
+    fn a_refusal_by_a_cheaper_hash_takes_the_work_of_the_whole_cost() {
         let work = |cost: Cost| 1_u64 << cost.0;
         for spent in 4..=16 {
             for whole in spent..=16 {
@@ -470,7 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_password_has_8_to_128_characters_and_is_not_the_username() {
+    fn a_new_password_is_8_to_128_characters_but_not_the_username() {
         let username = Username::parse("JohnDoe.1").unwrap();
         let unfit = |text: &str| NewPassword::new(text.to_owned(), &username).err();
         for fit in ["a7!f3k9z", "ä\0🔑 5678", &"🔑".repeat(128)] {

@@ -23,7 +23,7 @@ const SALT_CHARACTERS: usize = 22;
 const DIGEST_BYTES: usize = 23;
 const DIGEST_CHARACTERS: usize = 31;
 
-/// bcrypt looks at no more of a password than this.
+/// The bytes of a password that bcrypt looks at; it ignores the rest.
 const BCRYPT_BYTES: usize = 72;
 
 /// bcrypt's own base64. Some implementations leave the unused low bits of the last character set.
@@ -77,7 +77,7 @@ impl fmt::Debug for Password {
 #[derive(Debug)]
 pub struct NewPassword(Password);
 
-/// The text may not become a password; the message names the rule, to be read after the name of the field.
+/// The text isn't fit to be a new password; the message names the rule, to be read after the name of the field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum UnfitPassword {
@@ -128,7 +128,7 @@ impl NewPassword {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cost(u8);
 
-/// The number is no cost.
+/// The number is not a cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be a whole number from 4 to 16")]
 pub struct InvalidCost;
@@ -157,7 +157,7 @@ impl std::str::FromStr for Cost {
     }
 }
 
-/// How the password goes into bcrypt.
+/// The form in which the password goes into bcrypt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
     /// As it is, cut at 72 bytes.
@@ -181,10 +181,10 @@ pub struct PasswordHash {
     digest: [u8; DIGEST_BYTES],
 }
 
-/// The text is no hash that can be verified.
+/// The text is not a hash that can be verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidHash {
-    /// The form is none of those that [`PasswordHash`] lists.
+    /// The form is not one that [`PasswordHash`] lists.
     #[error("is neither bcrypt of the versions 2a, 2b and 2y nor bcrypt-sha256 of version 2")]
     Form,
     /// The cost is out of range.
@@ -296,13 +296,13 @@ impl PasswordHash {
         self.scheme != Scheme::BcryptSha256 || self.cost != cost
     }
 
-    /// How the password goes into the hash.
+    /// The form in which the password goes into the hash.
     #[must_use]
     pub fn scheme(&self) -> Scheme {
         self.scheme
     }
 
-    /// What it costs to verify a password.
+    /// The cost of verifying a password.
     #[must_use]
     pub fn cost(&self) -> Cost {
         self.cost

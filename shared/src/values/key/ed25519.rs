@@ -75,7 +75,7 @@ fn point(jwk: &Jwk) -> Result<Zeroizing<[u8; KEY_BYTES]>, KeyProblem> {
 }
 
 /// Refuses coordinates that aren't below the prime (RFC 8032 section 5.1.3), and points of small order, under which one
-/// signature fits many messages. What else is no point, aws-lc refuses with each of its signatures.
+/// signature fits many messages. Other encodings that are not points, aws-lc refuses with each of their signatures.
 fn check(mut encoded: [u8; KEY_BYTES]) -> Result<(), KeyProblem> {
     // The highest bit is the sign of x.
     encoded[KEY_BYTES - 1] &= 0x7F;

@@ -1,7 +1,7 @@
 //! Public vectors, of `tests/vectors`: keys that our loader takes or refuses, and signatures that those keys verify or
 //! not.
 //!
-//! What is signed there is no access token of ours: it has no `typ` and no claims. So the verifier refuses all of them,
+//! The messages signed there are not access tokens, without `typ` and claims. So the verifier refuses all of them,
 //! and the signature is checked by what the verifier calls for it.
 
 use std::collections::BTreeMap;

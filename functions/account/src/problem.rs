@@ -1,4 +1,4 @@
-//! What a client is told of an account that isn't made or changed, and what the log says of it.
+//! The answers for an account that isn't made or changed: the error for the client, and the record for the log.
 
 use lambda_http::http::StatusCode;
 use shared::{

@@ -1,4 +1,4 @@
-//! What the account's routes are asked for.
+//! The requests of the account's routes, read from their bodies.
 
 use shared::{
     lambda::{

@@ -4,7 +4,7 @@ use shared::cookie;
 
 use crate::event::{Event, Header, Name};
 
-/// The request has no single credential.
+/// The request doesn't have exactly one credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CredentialError {
     /// No `Authorization` header and no cookie.
@@ -13,10 +13,10 @@ pub(crate) enum CredentialError {
     /// More than one.
     #[error("the request has several credentials")]
     Several,
-    /// The `Authorization` header is no single bearer token.
+    /// The `Authorization` header is not a single bearer token.
     #[error("the Authorization header is not a single bearer token")]
     NotBearer,
-    /// The cookie is no token.
+    /// The cookie is not a token.
     #[error("the cookie is not a token")]
     NotToken,
 }
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_will_do_and_a_header_beside_it_must_be_the_same_token() {
+    fn a_cookie_will_do_and_a_header_must_have_the_same_token() {
         for found in with_cookie(None, "a.b-c_d") {
             assert_eq!(found.unwrap(), "cookie a.b-c_d");
         }
@@ -134,7 +134,7 @@ mod tests {
         for found in with_cookie(Some("Bearer a.b"), "a.c") {
             assert_eq!(found, Err(CredentialError::Several));
         }
-        // A header that is no token doesn't let the cookie count.
+        // A header without a token doesn't let the cookie count.
         for found in with_cookie(Some("Basic YTpi"), "a.b") {
             assert_eq!(found, Err(CredentialError::NotBearer));
         }

@@ -22,7 +22,7 @@ use crate::routes::{Requested, Route};
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Event {
     version: Option<String>,
-    /// What a REST API wants a policy for: `arn:…:execute-api:region:account:api/stage/METHOD/path`.
+    /// The ARN that a REST API wants a policy for: `arn:…:execute-api:region:account:api/stage/METHOD/path`.
     method_arn: Option<String>,
     /// The method, as a REST API has it.
     http_method: Option<String>,
@@ -157,7 +157,7 @@ pub(crate) enum Header<'a> {
 }
 
 impl<'a> Header<'a> {
-    /// The value; a repeated one as a text that is none.
+    /// The value; of a repeated header the empty text, which is never a right value.
     pub(crate) fn value(self) -> Option<&'a str> {
         match self {
             Self::Absent => None,
@@ -171,7 +171,7 @@ fn null_is_none<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deseri
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
-/// Which form of answer the gateway takes.
+/// The form of answer that the gateway takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Payload {
     /// A policy.
@@ -185,7 +185,7 @@ impl Event {
         if self.version.as_deref() == Some("2.0") { Payload::Http } else { Payload::Rest }
     }
 
-    /// What an allowing answer is for; `None` where a policy would be needed and the event doesn't say for
+    /// The reach of an allowing answer; `None` where a policy would be needed and the event doesn't say for
     /// which API and stage.
     pub(crate) fn target(&self) -> Option<Target> {
         match self.payload() {
@@ -214,7 +214,7 @@ impl Event {
         }
     }
 
-    /// What the request carries of cookies, each text holding one or more of them.
+    /// The request's cookies, each text holding one or more of them.
     pub(crate) fn cookies(&self) -> impl Iterator<Item = &str> {
         let multiple: Vec<&str> = self.multi_value_headers.values(Name::Cookie).flatten().map(String::as_str).collect();
         // The single form is the last of the others.
@@ -223,7 +223,7 @@ impl Event {
         self.cookies.iter().map(String::as_str).chain(single).chain(multiple)
     }
 
-    /// Whether the method only reads (RFC 9110 section 9.2.1). What has no method may do anything.
+    /// Whether the method only reads (RFC 9110 section 9.2.1). Without a method it counts as one that may write.
     pub(crate) fn is_safe(&self) -> bool {
         matches!(self.method(), Some("GET" | "HEAD" | "OPTIONS"))
     }
@@ -232,7 +232,7 @@ impl Event {
         self.http_method.as_deref().or(self.request_context.http.method.as_deref())
     }
 
-    /// What is asked for.
+    /// The request, as far as routes are matched by it.
     pub(crate) fn requested(&self) -> Requested<'_> {
         let (route, path) = match self.payload() {
             Payload::Rest => (self.resource.as_deref(), self.path.as_deref()),
@@ -244,7 +244,7 @@ impl Event {
         Requested { method: self.method(), route, path }
     }
 
-    /// Where the request says that it comes from.
+    /// The page that made the request, as the request's headers name it.
     pub(crate) fn provenance(&self) -> Provenance<'_> {
         Provenance { origin: self.header(Name::Origin).value(), fetch_site: self.header(Name::SecFetchSite).value() }
     }
@@ -254,7 +254,7 @@ impl Event {
     }
 }
 
-/// What an answer allows.
+/// The reach of an allowing answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Target {
     /// The request that was asked for, and no other.
@@ -271,11 +271,11 @@ pub enum Answer {
     /// A REST API's: a policy and what the handler gets to know.
     #[serde(rename_all = "camelCase")]
     Policy {
-        /// Who calls, for the access log.
+        /// The caller's name, for the access log.
         principal_id: String,
-        /// What it allows.
+        /// The policy.
         policy_document: PolicyDocument,
-        /// What the handler gets to know. Never a list or an object: the gateway refuses those.
+        /// The context for the handler. Its values are text: the gateway refuses lists and objects.
         context: Context,
     },
     /// An HTTP API's.
@@ -283,7 +283,7 @@ pub enum Answer {
     Simple {
         /// Whether the request may pass.
         is_authorized: bool,
-        /// What the handler gets to know; an empty object, never `null`, where nothing.
+        /// The context for the handler; an empty object, never `null`, in a refusal.
         context: Context,
     },
 }

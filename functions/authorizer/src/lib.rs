@@ -55,7 +55,7 @@ pub struct Authorizer {
     pub audience: String,
     /// The origins whose pages may act with cookies, beside the API's own.
     pub origins: Origins,
-    /// What the routes need beside a valid token.
+    /// The scopes that routes need beside a valid token.
     pub routes: RouteScopes,
     /// Whether tokens of sessions that have ended are refused; `None` lets them live until they expire.
     pub revocation: Option<LiveRevocation>,
@@ -105,7 +105,7 @@ enum Outage {
     Session(#[from] StoreError),
 }
 
-/// What the gateway is told instead of an answer.
+/// The error that the gateway gets instead of an answer.
 #[derive(Debug)]
 pub enum AuthorizerError {
     /// The credential is missing or invalid. The gateway answers 401 to exactly this message.
@@ -125,8 +125,8 @@ impl From<AuthorizerError> for Diagnostic {
 }
 
 impl Authorizer {
-    /// Answers one event, and says what the log is to say of it. It comes as text, so that no error of a reader's can
-    /// quote a header of it.
+    /// Answers one event, and records the call. The event comes as text, so that no error of a reader's can quote a
+    /// header of it.
     pub async fn handle(&self, event: &str) -> (Result<Answer, AuthorizerError>, CallRecord) {
         self.decide(event)
             .await
@@ -162,7 +162,7 @@ impl Authorizer {
         }
     }
 
-    /// Who calls, or why not; an outage is neither.
+    /// The claims of the request's token, or why it is refused; an outage is neither.
     async fn authorize(&self, event: &Event) -> Result<Result<Verified, Denial>, Outage> {
         let (domain, stage) = event.domain_and_stage();
         let issuer = self.issuer.for_request(domain, stage).ok_or(Outage::Issuer)?;

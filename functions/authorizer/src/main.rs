@@ -17,7 +17,7 @@ use shared::{
 };
 use tracing::warn;
 
-/// Which scopes the routes need: see [`RouteScopes`].
+/// The scopes that routes need: see [`RouteScopes`].
 const ROUTE_SCOPES: Setting<RouteScopes> = Setting::new("ROUTE_SCOPES", None);
 
 #[tokio::main(flavor = "current_thread")]

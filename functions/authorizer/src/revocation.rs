@@ -1,8 +1,8 @@
 //! Live revocation: tokens of a session that has ended are refused before they expire.
 //!
-//! What the session's row says is kept for a while, so that a busy session costs one read in that time and not one
-//! for each request. That while, and the moment that a write takes to reach every replica of the table, is how long
-//! the token of an ended session can still pass.
+//! The state of a session is cached for a while, so that a busy session costs one read in that time and not one for
+//! each request. The token of an ended session can still pass for that while, and for the moment that a write takes to
+//! reach every replica of the table.
 
 use std::{
     collections::HashMap,
@@ -24,12 +24,12 @@ const CAPACITY: usize = 10_000;
 pub struct LiveRevocation {
     store: Store,
     staleness: Duration,
-    known: Mutex<HashMap<SessionId, Known>>,
+    known: Mutex<HashMap<SessionId, CachedState>>,
 }
 
-/// What the row of a session said when it was read.
+/// Whether a session went on when its row was read.
 #[derive(Clone, Copy, Debug)]
-struct Known {
+struct CachedState {
     live: bool,
     read: Timestamp,
 }
@@ -53,11 +53,11 @@ impl LiveRevocation {
         let read = |consistent| self.store.is_session_live(&verified.subject, session, consistent, now);
         // A replica may not have the row of a session yet that has just begun.
         let live = read(false).await? || read(true).await?;
-        self.remember(session.clone(), Known { live, read: now });
+        self.remember(session.clone(), CachedState { live, read: now });
         Ok(live)
     }
 
-    fn remember(&self, session: SessionId, known: Known) {
+    fn remember(&self, session: SessionId, known: CachedState) {
         let mut all = self.lock();
         if all.len() >= CAPACITY {
             all.retain(|_, older| known.read < older.read.after(self.staleness));
@@ -69,7 +69,7 @@ impl LiveRevocation {
         all.insert(session, known);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<SessionId, Known>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<SessionId, CachedState>> {
         // No code panics with the lock held.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! Which scopes the routes need, as the setting `ROUTE_SCOPES` says it: a line for each, such as
+//! The scopes that routes need, as the setting `ROUTE_SCOPES` says it: a line for each, such as
 //! `GET /users/{username} users:read`. A route that isn't named needs a valid token only.
 //!
 //! Whether a request is for a named route is answered too often with yes rather than once too rarely: how gateways
@@ -29,7 +29,7 @@ pub enum InvalidRouteScopes {
     Line {
         /// Its number, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The problem.
         problem: Problem,
     },
     /// There are more routes than a policy can deny.
@@ -37,7 +37,7 @@ pub enum InvalidRouteScopes {
     TooMany,
 }
 
-/// What is wrong with a line.
+/// Why a line can't be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum Problem {

@@ -1,4 +1,4 @@
-//! What others may know of this API: its routes, its public keys (RFC 7517) and its metadata (RFC 8414); and the answers
+//! What the public may know: the API's routes, its public keys (RFC 7517) and its metadata (RFC 8414); and the answers
 //! to preflight requests of all routes.
 
 mod metadata;
@@ -45,9 +45,9 @@ async fn main() -> Result<(), BoxError> {
 struct Discovery {
     /// The published keys.
     keys: KeyCache<PublishedKeys>,
-    /// Who issues the tokens; all addresses in the metadata begin with it.
+    /// The tokens' issuer; all addresses in the metadata begin with it.
     issuer: Issuer,
-    /// What the next token is signed with.
+    /// The algorithm that the next token is signed with.
     algorithm: Algorithm,
     /// The scopes that the metadata names.
     scopes: Scopes,

@@ -34,7 +34,7 @@ pub struct TokenEndpoint {
     pub tokens: TokenIssuer,
     /// How long sessions last.
     pub policy: Policy,
-    /// Who issues the tokens.
+    /// The tokens' issuer.
     pub issuer: Issuer,
     /// The origins whose pages may use cookies, beside the API's own.
     pub origins: Origins,
@@ -136,7 +136,7 @@ impl TokenEndpoint {
     fn check_origin(&self, call: &Call, needs_proof: bool) -> Result<(), Problem> {
         let from = call.provenance();
         let own = call.own_addresses(&self.issuer);
-        // A program that is no browser has no visitor's cookies to send, and says nothing of a page.
+        // Programs other than browsers have no visitor's cookies to send, and name no page.
         let harmless = from.is_silent() && !needs_proof;
         if harmless || self.origins.may_act(own.iter().flatten().map(AsRef::as_ref), from) {
             Ok(())

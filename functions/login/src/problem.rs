@@ -1,4 +1,4 @@
-//! Why there is no token: what the client is told of it, and what the log says.
+//! The answers for a request that gets no token: the error for the client, and the record for the log.
 
 use lambda_http::http::StatusCode;
 use shared::{

@@ -1,4 +1,4 @@
-//! What a client asks the token endpoint for.
+//! The requests of the token endpoint, read from their bodies and cookies.
 
 use lambda_http::http::StatusCode;
 use shared::{

@@ -72,7 +72,7 @@ impl From<RotationError> for Diagnostic {
     }
 }
 
-/// Takes one step, and says what the log is to say of it.
+/// Takes one step, and records it for the log.
 async fn rotate(rotation: &Rotation, event: Event) -> (Result<(), RotationError>, CallRecord) {
     let step = format!("{:?}", event.step);
     let (answer, record) = match rotation.take(event.step.into(), &event.secret_id, &event.client_request_token).await {

@@ -1,5 +1,5 @@
 //! The caller's own sessions: `POST /logout` ends them, `GET /sessions` lists them, and `DELETE /sessions/{id}` ends
-//! one. A session of another user is to all of these as one that doesn't exist.
+//! one. All of them treat a session of another user as one that doesn't exist.
 
 mod session_view;
 

@@ -14,7 +14,7 @@ pub(crate) struct SessionView<'a> {
     scope: String,
     address: Option<&'a str>,
     user_agent: Option<&'a str>,
-    /// Whether it is the one of the token that this request came with.
+    /// Whether the access token of this request belongs to the session.
     current: bool,
 }
 

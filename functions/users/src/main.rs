@@ -78,7 +78,7 @@ impl Users {
     }
 }
 
-/// The username in the path. A text that is none is one that nobody has.
+/// The username in the path. A text that is not a username gets the answer for an unknown user.
 fn username(call: &Call) -> Result<Username, Problem> {
     call.parameter("username").and_then(|name| Username::parse(&name).ok()).ok_or_else(no_such_user)
 }

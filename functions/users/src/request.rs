@@ -1,4 +1,4 @@
-//! What the users' routes are asked for: a page, and a change.
+//! The requests of the users' routes: for a page of the list, and for a change.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use shared::{
@@ -13,7 +13,7 @@ const PAGE: usize = 25;
 /// How many users a page has at most.
 const LARGEST_PAGE: usize = 100;
 
-/// Which users to list.
+/// A page of the list of users.
 pub(crate) struct Page {
     pub(crate) size: usize,
     pub(crate) after: Option<Username>,

@@ -11,12 +11,12 @@ use serde::Serialize;
 use super::{body::Malformed, call_record::CallRecord, caller::Unauthenticated, metric::Metric};
 use crate::values::guessing::Throttled;
 
-/// An answer as it was asked for, and what the log is to say of the call.
+/// A successful answer, and the record of the call for the log.
 #[derive(Debug)]
 pub struct Answer {
-    /// What the client gets.
+    /// The response to the client.
     pub response: Response<Body>,
-    /// What the log gets.
+    /// The call's record in the log.
     pub record: CallRecord,
 }
 
@@ -49,12 +49,12 @@ impl Answer {
     }
 }
 
-/// A call that isn't answered as asked: what the client is told, and what the log is to say of it, which is more.
+/// A call that isn't answered as asked: the error for the client, and the record for the log, which says more.
 #[derive(Debug)]
 pub struct Problem {
-    /// What the client gets.
+    /// The response to the client.
     pub response: ErrorResponse,
-    /// What the log gets.
+    /// The call's record in the log.
     pub record: CallRecord,
 }
 
@@ -108,7 +108,7 @@ impl From<Unauthenticated> for Problem {
 
 impl From<Throttled> for Problem {
     fn from(throttled: Throttled) -> Self {
-        // No name: nobody has looked whether it is one, or a password in the wrong field.
+        // The record leaves the username out: it is not verified, and may be a password in the wrong field.
         Self::refused(ErrorResponse::slow_down(throttled.wait), "throttled").recorded(|record| {
             record.with("limit", &throttled.limit).security_event("guesses_throttled").counting(Metric::Throttles)
         })
@@ -214,7 +214,7 @@ impl From<ErrorResponse> for Response<Body> {
 #[must_use]
 pub fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {
     let Ok(text) = serde_json::to_string(body) else {
-        // No type of ours fails to serialise; if one did, this is the answer that says so.
+        // No type of ours fails to serialise; if one did, a 500 would show it.
         let mut response = Response::new(Body::Empty);
         *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
         return response;

@@ -33,7 +33,7 @@ pub struct Fields(Vec<(String, Value)>);
 
 enum Value {
     Text(Zeroizing<String>),
-    /// JSON's `null`: as if the field weren't there.
+    /// JSON's `null`, which counts as an absent field.
     Null,
     /// JSON's `true` or `false`.
     Flag(bool),
@@ -88,17 +88,17 @@ impl Fields {
                 None => (pair, &b""[..]),
             };
             let value = decode(value).map_or(Value::NotUtf8, |text| Value::Text(text.into()));
-            // A name that isn't UTF-8 is none of ours.
+            // No field of ours has a name that isn't UTF-8.
             decode(name).ok().map(|name| (name, value))
         });
         Self(fields.collect())
     }
 
-    /// Takes a field out. A field without a value counts as one that isn't there (RFC 6749 section 3.2),
+    /// Takes a field out. A field without a value counts as absent (RFC 6749 section 3.2),
     /// and fields that nobody asks for are ignored, as that section has it.
     ///
     /// # Errors
-    /// [`Malformed`], naming the field, where it is repeated, no string, or not UTF-8.
+    /// [`Malformed`], naming the field, where it is repeated, not a string, or not UTF-8.
     pub fn take(&mut self, name: &str) -> Result<Option<Zeroizing<String>>, Malformed> {
         let wrong = |problem: &str| Err(Malformed::field(name, problem));
         let Some(at) = self.0.iter().position(|(field, _)| field == name) else { return Ok(None) };
@@ -133,7 +133,7 @@ impl Fields {
     }
 
     /// Takes a field out that is a list of words: strings in a list of JSON, or a text in which single spaces are
-    /// between them. The empty text is the empty list here, and not a field that isn't there.
+    /// between them. The empty text is the empty list here, and doesn't count as absent.
     ///
     /// # Errors
     /// As [`Fields::take`].
@@ -153,12 +153,12 @@ impl Fields {
         Ok(text.map(|text| text.split(' ').map(|word| word.to_owned().into()).collect()))
     }
 
-    /// Checks that nothing is left that nobody has asked for.
+    /// Checks that every field was taken out.
     ///
     /// # Errors
     /// [`Malformed`], naming a field that is left.
     pub fn end(&self) -> Result<(), Malformed> {
-        /// Enough to recognise a name by.
+        /// Enough characters to recognise a name by.
         const CHARACTERS: usize = 64;
         let Some((name, _)) = self.0.first() else { return Ok(()) };
         let name: String = name.chars().take(CHARACTERS).collect();
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_value_is_not_there_and_what_nobody_asks_for_is_ignored() {
+    fn a_field_without_a_value_is_absent_and_an_unknown_one_ignored() {
         let form = read(FORM, "&a=&b&other=1&other=2&%FF=x&c=%").unwrap();
         let json = read(JSON, r#"{"a":"","b":null,"other":[1,{"x":2}],"other":true,"c":"%"}"#).unwrap();
         for mut fields in [form, json] {

@@ -31,7 +31,7 @@ impl Call {
         Self { request, route, caller }
     }
 
-    /// Who calls. The router has let nobody else through to a route that isn't for anyone.
+    /// The caller. The router has refused requests without one, except on routes that are for anyone.
     ///
     /// # Errors
     /// [`Unauthenticated`] where the route is for anyone.
@@ -93,7 +93,7 @@ impl Call {
             .map_err(|repeated| Malformed::field("Cookie", &repeated))
     }
 
-    /// Who sent the request, as far as the gateway and the client say.
+    /// The client that sent the request, as far as the gateway and the client say.
     #[must_use]
     pub fn client(&self) -> Client {
         /// Longer ones than this are of no use to the person who reads them.
@@ -110,7 +110,7 @@ impl Call {
         Client { address, user_agent }
     }
 
-    /// Where the request says that it comes from.
+    /// The page that made the request, as the request's headers name it.
     #[must_use]
     pub fn provenance(&self) -> Provenance<'_> {
         Provenance {

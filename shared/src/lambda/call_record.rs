@@ -11,7 +11,7 @@ use super::{
 };
 use crate::causes;
 
-/// What a call came to.
+/// The outcome of a call, with the members of its line.
 #[derive(Debug)]
 #[must_use]
 pub struct CallRecord {
@@ -57,12 +57,12 @@ impl CallRecord {
         }
     }
 
-    /// The same as the call of this caller.
+    /// The same with the caller's members.
     pub fn by(self, caller: &Caller) -> Self {
         self.with("user", &caller.username).with("session", &caller.session)
     }
 
-    /// The same as something to look at: an attack, or keys that aren't as they should be.
+    /// The same marked as a security event: an attack, or keys that aren't as they should be.
     pub fn security_event(self, name: &'static str) -> Self {
         let level = self.level.min(Level::WARN);
         Self { level, ..self.with("security_event", name) }

@@ -1,4 +1,4 @@
-//! Who calls: what the authorizer found, as a handler behind it reads it.
+//! The caller of a request: the authorizer finds it in the token, and a handler reads it from the context.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ const SESSION: &str = "session";
 pub struct Caller {
     /// The account, its name as typed when it was made.
     pub username: Username,
-    /// What the caller's token allows.
+    /// The scopes of the caller's token.
     pub scopes: Scopes,
     /// The session that the token belongs to.
     pub session: SessionId,
@@ -37,7 +37,7 @@ impl Caller {
     /// 1.0 (REST API) or 2.0 (HTTP API). Nothing that the client sends takes part.
     ///
     /// # Errors
-    /// [`Unauthenticated`] where there is no context, or it isn't whole.
+    /// [`Unauthenticated`] where the context is missing or incomplete.
     pub fn of(request: &Request) -> Result<Self, Unauthenticated> {
         let authorizer = match request.request_context_ref() {
             Some(RequestContext::ApiGatewayV1(context)) => Some(&context.authorizer),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-/// What a line counts or measures. Each combination of a metric and the values of its dimensions is one custom metric,
+/// A metric of a line. Each combination of a metric and the values of its dimensions is one custom metric,
 /// and costs as one: no dimension is of a user's or a client's making.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metric {
@@ -20,7 +20,7 @@ pub enum Metric {
     Throttles,
     /// A call got no answer because something that it needs is down; also by function.
     Outages,
-    /// How old the key is that signs.
+    /// The age of the key that signs.
     KeyAge(Duration),
 }
 
@@ -64,7 +64,7 @@ impl Metric {
     }
 }
 
-/// What the member `_aws` says of a line's metrics.
+/// The member `_aws` for a line's metrics.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Metadata {

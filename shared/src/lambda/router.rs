@@ -1,4 +1,4 @@
-//! Which handler a request is for, and what happens around every handler.
+//! Finds the handler of a request, and does what all handlers have in common: access, log and CORS.
 
 use std::{convert::Infallible, future::Future, pin::Pin};
 
@@ -67,7 +67,7 @@ impl<'a> Router<'a> {
         .await
     }
 
-    /// Answers one request, and says what the log is to say of it. Who answers is decided at once; the answer itself is
+    /// Answers one request, and records the call. The handler is chosen at once; the answer itself is
     /// the future.
     pub fn answer(&self, request: Request) -> impl Future<Output = (Response<Body>, CallRecord)> + Send + 'a {
         let caller = Caller::of(&request);
@@ -163,7 +163,7 @@ fn segments_in_path<'p>(pattern: &str, path: &'p str) -> Option<impl Iterator<It
     (fits && (length > 0 || all == 0)).then_some(end)
 }
 
-/// What stands in the path in the place of a parameter.
+/// The text in the path that stands in the place of a parameter.
 pub(super) fn parameter_in_path<'p>(pattern: &str, path: &'p str, name: &str) -> Option<&'p str> {
     let is_named = |segment: &str| segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) == Some(name);
     segments(pattern)

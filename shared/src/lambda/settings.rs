@@ -28,8 +28,8 @@ pub struct Setting<T> {
 }
 
 impl<T> Setting<T> {
-    /// The setting that this environment variable holds. Without a default it has to be there, unless whoever asks for
-    /// it can do without.
+    /// The setting that this environment variable holds. Without a default the variable is required, unless it is
+    /// read with [`Settings::optional`].
     #[must_use]
     pub const fn new(variable: &'static str, default: Option<&'static str>) -> Self {
         Self { variable, default, value: PhantomData }
@@ -46,7 +46,7 @@ pub struct SettingError {
 
 /// The environment of a function.
 ///
-/// An empty variable counts as one that isn't there: a template can leave a parameter empty, but not its variable out.
+/// An empty variable counts as absent: a template can leave a parameter empty, but not its variable out.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings(pub fn(&str) -> Option<String>);
 
@@ -54,7 +54,7 @@ impl Settings {
     /// The setting, or its default.
     ///
     /// # Errors
-    /// [`SettingError`] where its value doesn't parse, or where it isn't there and has no default.
+    /// [`SettingError`] where its value doesn't parse, or where it is absent without a default.
     pub fn get<T: FromStr<Err: Display>>(self, setting: &Setting<T>) -> Result<T, SettingError> {
         let missing = || SettingError { variable: setting.variable, problem: "is missing".to_owned() };
         self.optional(setting)?.ok_or_else(missing)
@@ -72,16 +72,16 @@ impl Settings {
     }
 }
 
-/// Whether something is on or off.
+/// Whether a feature is on or off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Switch {
-    /// It is.
+    /// The feature is there.
     On,
-    /// It isn't: as if it weren't there.
+    /// Clients see no trace of the feature.
     Off,
 }
 
-/// The text says neither.
+/// The text is neither `on` nor `off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be on or off")]
 pub struct InvalidSwitch;
@@ -98,16 +98,16 @@ impl FromStr for Switch {
     }
 }
 
-/// What documents and tests need to know of a setting.
+/// The description of a setting, for documents and tests.
 #[derive(Debug)]
 pub struct Description {
     /// The environment variable.
     pub variable: &'static str,
     /// The template's parameter that sets it; `None` where the template computes it or leaves it out.
     pub parameter: Option<&'static str>,
-    /// What counts where the variable is absent or empty.
+    /// The value that counts where the variable is absent or empty.
     pub default: Option<&'static str>,
-    /// What it is, in one sentence for people.
+    /// The meaning of the setting, in one sentence for people.
     pub meaning: &'static str,
     /// Says what is wrong with a value.
     pub check: fn(&str) -> Result<(), String>,
@@ -117,7 +117,7 @@ macro_rules! settings {
     ($($name:ident: $type:ty = $variable:literal, $default:expr, $parameter:expr, $meaning:literal;)*) => {
         $(#[doc = concat!("`", $variable, "`, as [`ALL`] describes it.")] pub const $name: Setting<$type> = Setting::new($variable, $default);)*
 
-        /// All of them.
+        /// All settings.
         pub const ALL: &[Description] = &[$(Description {
             variable: $variable,
             parameter: $parameter,
@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_absent_or_wrong_setting_is_named_and_its_value_is_not_quoted() {
+    fn an_absent_or_wrong_setting_is_named_without_its_value() {
         let settings = Settings(|name: &str| match name {
             "WRONG" => Some("hunter2".to_owned()),
             "EMPTY" => Some(String::new()),

@@ -26,7 +26,7 @@ use crate::values::{
 /// The longest token that is looked at, in bytes.
 pub const MAX_LENGTH: usize = 4096;
 
-/// How far `nbf` and `iat` may lie ahead: clocks of two machines differ. `exp` gets no such grace.
+/// How far `nbf` and `iat` may lie ahead, since clocks of two machines differ. `exp` is taken as it stands.
 const LEEWAY: Duration = Duration::from_secs(5);
 
 /// The `typ` of an access token (RFC 9068 section 2.1).
@@ -50,7 +50,7 @@ impl AccessToken {
         &self.text
     }
 
-    /// Until when it is valid.
+    /// The time at which the token expires.
     #[must_use]
     pub fn expires(&self) -> Timestamp {
         self.expires
@@ -63,22 +63,22 @@ impl fmt::Debug for AccessToken {
     }
 }
 
-/// What a new token says.
+/// The claims of a new token.
 #[derive(Clone, Debug)]
 pub struct Grant<'a> {
-    /// Who issues it (`iss`).
+    /// The issuer (`iss`).
     pub issuer: &'a str,
-    /// For whom it is (`aud`).
+    /// The audience (`aud`).
     pub audience: &'a str,
-    /// Whose it is (`sub`).
+    /// The account that the token is for (`sub`).
     pub subject: &'a Username,
     /// The client that it was issued to (`client_id` of RFC 8693 section 4.3).
     pub client_id: &'a str,
-    /// What it allows (`scope` of the same section); left out where empty.
+    /// The scopes (`scope` of the same section); an empty set is left out of the token.
     pub scopes: &'a Scopes,
-    /// The session that it belongs to (`sid`).
+    /// The session that the token belongs to (`sid`).
     pub session: &'a SessionId,
-    /// How long it is valid.
+    /// How long the token is valid.
     pub lifetime: Duration,
 }
 
@@ -132,16 +132,16 @@ pub fn issue(
     Ok(AccessToken { text: Zeroizing::new(token), expires })
 }
 
-/// What a valid token says.
+/// The claims of a token that was verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
-    /// Whose token it is (`sub`).
+    /// The account that the token is for (`sub`).
     pub subject: Username,
-    /// What it allows (`scope`).
+    /// The scopes (`scope`).
     pub scopes: Scopes,
-    /// The session that it belongs to (`sid`).
+    /// The session that the token belongs to (`sid`).
     pub session: SessionId,
-    /// Until when it is valid (`exp`).
+    /// The time at which the token expires (`exp`).
     pub expires: Timestamp,
 }
 
@@ -154,7 +154,7 @@ pub enum Refusal {
     /// Not three parts of base64url.
     #[error("the token is not three parts of base64url")]
     Form,
-    /// The header is no JSON object with single `alg`, `kid` and `typ` of type string.
+    /// The header is not a JSON object in which `alg`, `kid` and `typ` stand once, as strings.
     #[error("the token's header is not a JSON object with single texts alg, kid and typ")]
     Header,
     /// `typ` is not `at+jwt`.
@@ -175,10 +175,10 @@ pub enum Refusal {
     /// A claim is missing, repeated or of a wrong type.
     #[error("a claim is missing, repeated or of a wrong type")]
     Claims,
-    /// `iss` is another.
+    /// `iss` is not this API's issuer.
     #[error("iss is another")]
     Issuer,
-    /// `aud` is another.
+    /// `aud` is not this API's audience.
     #[error("aud is another")]
     Audience,
     /// `exp` has passed.

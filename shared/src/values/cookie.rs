@@ -10,7 +10,7 @@ pub const ACCESS: &str = "__Host-access_token";
 /// The cookie of the refresh token.
 pub const REFRESH: &str = "__Host-refresh_token";
 
-/// Browsers need keep no cookie of more bytes (RFC 6265 section 6.1).
+/// Browsers need not keep a larger cookie, in bytes (RFC 6265 section 6.1).
 pub const MAX_LENGTH: usize = 4096;
 
 /// Strict: it comes with requests of this site's own pages only.
@@ -52,7 +52,7 @@ impl SetCookie {
 #[error("a cookie is repeated")]
 pub struct Repeated;
 
-/// Finds the cookie of this name in `Cookie` headers. One with an empty value isn't there.
+/// Finds the cookie of this name in `Cookie` headers. A cookie with an empty value counts as absent.
 ///
 /// # Errors
 /// [`Repeated`] where there are several.

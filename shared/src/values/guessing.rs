@@ -40,7 +40,7 @@ enum Kind {
     V4(Ipv4Addr),
     /// The first address of the /64.
     V6(Ipv6Addr),
-    /// All that are no address: better one count for them than none.
+    /// Every text that is not an address: one count for all of them is better than none.
     Unreadable,
 }
 
@@ -80,19 +80,19 @@ pub fn delay(failures: u64) -> Duration {
     Duration::from_secs(seconds).min(LONGEST_DELAY)
 }
 
-/// What is counted for an account and an address together.
+/// The count for an account and an address together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pair {
     /// Guesses since the last sign-in; each counts as a failure until its password turns out to be right.
     pub failures: u64,
-    /// Until when no further guess is taken. Where nothing delays it, when the last guess was.
+    /// The time until which no further guess is taken; without a delay, the time of the last guess.
     pub blocked_until: Timestamp,
-    /// Until when the address is known for the account; `None` where nobody has signed in from it.
+    /// The time until which the address is known for the account; `None` where nobody has signed in from it.
     pub known_until: Option<Timestamp>,
 }
 
 impl Pair {
-    /// A pair of which nothing has been heard.
+    /// A pair without a guess or a sign-in.
     pub const NEW: Self = Self { failures: 0, blocked_until: Timestamp(0), known_until: None };
 
     /// For how long no guess is taken; `None` where one is.
@@ -125,7 +125,7 @@ impl Pair {
         Self { failures: 0, blocked_until: now, known_until: Some(now.after(KNOWN_FOR)) }
     }
 
-    /// From when on the pair says no more than [`Pair::NEW`].
+    /// The time from which the pair is as good as [`Pair::NEW`], so that its row may go.
     #[must_use]
     pub fn expires(&self) -> Timestamp {
         self.known_until.unwrap_or(Timestamp(0)).max(self.blocked_until).after(FORGOTTEN_AFTER)
@@ -166,18 +166,18 @@ impl Window {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("too many guesses for the {limit}")]
 pub struct Throttled {
-    /// What there were too many for.
+    /// The limit that was reached.
     pub limit: Limit,
     /// After how long the next guess may be taken.
     pub wait: Duration,
 }
 
-/// Which of the two counts has reached its bound.
+/// The count that has reached its bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
-    /// That of an account and an address together.
+    /// The count of an account and an address together.
     Address,
-    /// That of an account over all addresses that aren't known.
+    /// The count of an account over all addresses that aren't known.
     Account,
 }
 
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sign_in_forgets_failures_and_makes_the_address_known_for_90_days() {
+    fn a_sign_in_forgets_failures_and_knows_the_address_for_90_days() {
         let pair = Pair::signed_in(NOW);
         assert_eq!((pair.failures, pair.wait(NOW)), (0, None));
         assert!(pair.is_known(later(90 * 86_400 - 1)));

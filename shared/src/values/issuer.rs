@@ -24,7 +24,7 @@ impl Issuer {
         match (self, domain, stage) {
             (Self::Fixed(issuer), _, _) => Some(Cow::Borrowed(issuer)),
             (Self::OfRequest, None | Some(""), _) => None,
-            // The HTTP API's default stage is no part of the address.
+            // The address of an HTTP API leaves the default stage out.
             (Self::OfRequest, Some(domain), None | Some("" | "$default")) => Some(format!("https://{domain}").into()),
             (Self::OfRequest, Some(domain), Some(stage)) => Some(format!("https://{domain}/{stage}").into()),
         }

@@ -94,7 +94,7 @@ impl std::str::FromStr for Algorithm {
     }
 }
 
-/// The name is that of no algorithm that keys can be for.
+/// No algorithm that keys can be for has this name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be ES256, EdDSA, RS256 or HS256")]
 pub struct UnknownAlgorithm;
@@ -110,10 +110,10 @@ pub enum RingError {
         /// Counted from 1.
         column: usize,
     },
-    /// The set has no key at all.
+    /// The set is empty.
     #[error("has no key")]
     Empty,
-    /// What is left of one of its former keys can't be used.
+    /// The refresh key of one of its former keys can't be used.
     #[error("a refresh key {0}")]
     Refresh(KeyProblem),
     /// One of its keys can't be used.
@@ -123,12 +123,12 @@ pub enum RingError {
         position: usize,
         /// Its `kid`, empty where it has none.
         kid: String,
-        /// What is wrong with it.
+        /// The problem.
         problem: KeyProblem,
     },
 }
 
-/// What is wrong with a key.
+/// Why a key can't be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum KeyProblem {
@@ -187,11 +187,11 @@ pub struct VerifyingKey {
 /// A private ring, the newest key first. It is empty before the first rotation.
 pub struct SigningKeys {
     keys: Vec<SigningKey>,
-    /// What is left of signing keys that have ended.
+    /// The refresh keys of signing keys that have ended.
     refresh: Vec<RefreshKey>,
 }
 
-/// What became of a key of a ring since it was made.
+/// Whether a rotation may keep a key of the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyStatus {
     /// It is as good as ever.
@@ -205,9 +205,9 @@ pub enum KeyStatus {
 /// How long a rotation leaves older keys in the ring.
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
-    /// From when on the new key signs.
+    /// The time from which the new key signs.
     pub signs_from: Timestamp,
-    /// Until when keys that have no end yet verify.
+    /// The end that keys without one get: until then they verify.
     pub verifies_until: Timestamp,
     /// How much longer refresh tokens of an ended key count: the longest life of a session.
     pub sessions: Duration,
@@ -238,13 +238,13 @@ impl SigningKey {
         self.jwk.iat
     }
 
-    /// From when on it signs (`nbf`): always, if it doesn't say.
+    /// The time from which the key signs (`nbf`); without one, it always does.
     #[must_use]
     pub fn signs_from(&self) -> Timestamp {
         self.jwk.nbf.unwrap_or(Timestamp(0))
     }
 
-    /// Until when it signs and verifies (`exp`, itself excluded): without end, if it doesn't say.
+    /// The time at which the key stops signing and verifying (`exp`); without one, it never does.
     #[must_use]
     pub fn verifies_until(&self) -> Option<Timestamp> {
         self.jwk.exp
@@ -324,7 +324,7 @@ impl VerifyingKey {
         self.algorithm
     }
 
-    /// Whether the signature, in base64url, is this key's for the message; `None` where it is no base64url.
+    /// Whether the signature is this key's for the message; `None` where its text is not base64url.
     pub(crate) fn verifies(&self, message: &[u8], signature: &str) -> Option<bool> {
         crypto::verify(signature, message, &self.key, self.algorithm.in_library()).ok()
     }
@@ -374,7 +374,7 @@ impl SigningKeys {
     }
 
     /// Makes the ring that follows this one: a new key, and behind it the keys that tokens in use may
-    /// still need. Left out are keys whose end has come or that have another `fate` than to be kept; a key that
+    /// still need. Left out are keys whose end has come or whose `fate` isn't [`KeyStatus::Kept`]; a key that
     /// has no end yet gets one. Of keys that leave, refresh keys stay, unless they were retired by hand.
     ///
     /// The new key signs from the time that `retention` says, or from the moment before it at which no kept key
@@ -497,7 +497,7 @@ impl VerifyingKeys {
     /// believe.
     pub fn insert_secrets(&mut self, ring: &SigningKeys, dropped: impl Fn(&str) -> bool) {
         for key in ring.keys().filter(|key| key.algorithm == Algorithm::Hs256 && !dropped(&key.id)) {
-            // What a signing ring has loaded, loads: `for_verifier` leaves out `key_ops`.
+            // A key that a signing ring has loaded can't be refused here: `for_verifier` leaves out `key_ops`.
             if let Ok((id, secret)) = VerifyingKey::load(&key.jwk.for_verifier()) {
                 self.by_id.insert(id, secret);
             }
@@ -510,7 +510,7 @@ impl VerifyingKeys {
         self.by_id.get(id).filter(|key| key.expires.is_none_or(|end| now < end))
     }
 
-    /// Whether there is no key at all.
+    /// Whether the ring is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.by_id.is_empty()

@@ -1,4 +1,4 @@
-//! Which signing ring a function uses, as a setting says it.
+//! The setting that names a function's signing ring.
 
 use std::{convert::Infallible, fmt, str::FromStr};
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 #[derive(Clone, Debug, Default)]
 pub struct Origins(Vec<String>);
 
-/// The text is no list of origins.
+/// The text is not a list of origins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be a list of origins such as https://app.example.com, separated by commas")]
 pub struct InvalidOrigins;
@@ -28,7 +28,7 @@ impl FromStr for Origins {
     }
 }
 
-/// What a request says of the page that made it. Scripts can set neither header: a browser does.
+/// The headers that name the page which made a request. Only a browser sets them: scripts can't.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Provenance<'a> {
     /// `Origin` (RFC 6454 section 7).
@@ -38,7 +38,7 @@ pub struct Provenance<'a> {
 }
 
 impl Provenance<'_> {
-    /// Whether the request says nothing, as those of programs that are no browsers.
+    /// Whether the request has neither header, as those of programs other than browsers.
     #[must_use]
     pub fn is_silent(&self) -> bool {
         self.origin.is_none() && self.fetch_site.is_none()
@@ -46,7 +46,7 @@ impl Provenance<'_> {
 }
 
 impl Origins {
-    /// Whether there is none.
+    /// Whether no origin is listed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -23,7 +23,7 @@ const SALT_CHARACTERS: usize = 22;
 const DIGEST_BYTES: usize = 23;
 const DIGEST_CHARACTERS: usize = 31;
 
-/// bcrypt looks at no more of a password than this.
+/// The bytes of a password that bcrypt looks at; it ignores the rest.
 const BCRYPT_BYTES: usize = 72;
 
 /// bcrypt's own base64. Some implementations leave the unused low bits of the last character set.
@@ -77,7 +77,7 @@ impl fmt::Debug for Password {
 #[derive(Debug)]
 pub struct NewPassword(Password);
 
-/// The text may not become a password; the message names the rule, to be read after the name of the field.
+/// The text isn't fit to be a new password; the message names the rule, to be read after the name of the field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum UnfitPassword {
@@ -128,7 +128,7 @@ impl NewPassword {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cost(u8);
 
-/// The number is no cost.
+/// The number is not a cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be a whole number from 4 to 16")]
 pub struct InvalidCost;
@@ -157,7 +157,7 @@ impl std::str::FromStr for Cost {
     }
 }
 
-/// How the password goes into bcrypt.
+/// The form in which the password goes into bcrypt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
     /// As it is, cut at 72 bytes.
@@ -181,10 +181,10 @@ pub struct PasswordHash {
     digest: [u8; DIGEST_BYTES],
 }
 
-/// The text is no hash that can be verified.
+/// The text is not a hash that can be verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidHash {
-    /// The form is none of those that [`PasswordHash`] lists.
+    /// The form is not one that [`PasswordHash`] lists.
     #[error("is neither bcrypt of the versions 2a, 2b and 2y nor bcrypt-sha256 of version 2")]
     Form,
     /// The cost is out of range.
@@ -296,13 +296,13 @@ impl PasswordHash {
         self.scheme != Scheme::BcryptSha256 || self.cost != cost
     }
 
-    /// How the password goes into the hash.
+    /// The form in which the password goes into the hash.
     #[must_use]
     pub fn scheme(&self) -> Scheme {
         self.scheme
     }
 
-    /// What it costs to verify a password.
+    /// The cost of verifying a password.
     #[must_use]
     pub fn cost(&self) -> Cost {
         self.cost
@@ -450,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_by_a_cheaper_hash_takes_as_much_work_as_one_by_a_hash_of_the_whole_cost() {
+    fn a_refusal_by_a_cheaper_hash_takes_the_work_of_the_whole_cost() {
         let work = |cost: Cost| 1_u64 << cost.0;
         for spent in 4..=16 {
             for whole in spent..=16 {
@@ -470,7 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_password_has_8_to_128_characters_and_is_not_the_username() {
+    fn a_new_password_is_8_to_128_characters_but_not_the_username() {
         let username = Username::parse("JohnDoe.1").unwrap();
         let unfit = |text: &str| NewPassword::new(text.to_owned(), &username).err();
         for fit in ["a7!f3k9z", "ä\0🔑 5678", &"🔑".repeat(128)] {

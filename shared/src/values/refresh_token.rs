@@ -10,7 +10,7 @@
 //! | 8 | the counter, big-endian |
 //! | 32 | the HMAC-SHA-256 of all that comes before |
 //!
-//! So nobody has to keep it: the table has the session's counter and no secret. The same session, counter and key
+//! So the token need not be kept: the table has the session's counter and no secret. The same session, counter and key
 //! always give the same token.
 
 use std::fmt;
@@ -26,7 +26,7 @@ use crate::values::{
 
 const VERSION: u8 = 1;
 const COUNTER_BYTES: usize = 8;
-/// Of what stands around the username.
+/// The bytes of everything but the username.
 const FIXED_BYTES: usize = 1 + RANDOM_BYTES + COUNTER_BYTES + REFRESH_CODE_BYTES;
 
 /// A refresh token. It can't be printed by accident.
@@ -59,10 +59,10 @@ impl fmt::Debug for RefreshToken {
     }
 }
 
-/// What a refresh token says that a ring of ours has made.
+/// The contents of a refresh token that a ring of ours has made.
 #[derive(Clone, Debug)]
 pub struct PresentedToken<'a> {
-    /// Whose session it is.
+    /// The account that the session belongs to.
     pub username: Username,
     /// The session.
     pub session: SessionId,
@@ -80,10 +80,10 @@ impl PresentedToken<'_> {
     }
 }
 
-/// Why a text is no refresh token of ours: for the log, never for the client.
+/// Why a text is not a refresh token of ours: for the log, never for the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// It has not the form of one.
+    /// It doesn't have the form of one.
     #[error("the refresh token has another form")]
     Form,
     /// No key of the ring has made it.
@@ -94,7 +94,7 @@ pub enum Refusal {
 /// Reads a refresh token and checks that a key of the ring has made it.
 ///
 /// # Errors
-/// [`Refusal`] where the text is no such token, or no key of the ring has made it.
+/// [`Refusal`] where the text doesn't have the form of such a token, or no key of the ring has made it.
 pub fn verify<'a>(text: &str, ring: &'a SigningKeys) -> Result<PresentedToken<'a>, Refusal> {
     // Cap before decoding: a long input must cost nothing.
     if text.len() > (FIXED_BYTES + username::MAX_LENGTH).div_ceil(3) * 4 {

@@ -10,7 +10,7 @@ pub const MAX_LENGTH: usize = 1024;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scopes(BTreeSet<String>);
 
-/// The text is no list of scopes; the message says what one is.
+/// The text is not a list of scopes; the message says what one is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "must be a list of scopes separated by single spaces, each of printable ASCII without \" and \\, \
@@ -33,7 +33,7 @@ impl Scopes {
     /// Takes scopes one by one.
     ///
     /// # Errors
-    /// [`InvalidScope`] where one of them is no scope, or all together are too long.
+    /// [`InvalidScope`] where one of them is not a scope, or all together are too long.
     pub fn from_tokens<'a>(tokens: impl IntoIterator<Item = &'a str>) -> Result<Self, InvalidScope> {
         // `NQCHAR` of RFC 6749 appendix A.
         let allowed = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E);
@@ -48,7 +48,7 @@ impl Scopes {
         if scopes.to_string().len() > MAX_LENGTH { Err(InvalidScope) } else { Ok(scopes) }
     }
 
-    /// Whether there is none.
+    /// Whether the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

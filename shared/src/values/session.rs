@@ -32,13 +32,13 @@ pub type GraceWindow = Seconds<0, 300>;
 /// 3600.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RevocationDelay {
-    /// Until the token expires: sessions are not looked at.
+    /// Until the access token expires: sessions are not looked at.
     Off,
     /// At most so long.
     AtMost(Duration),
 }
 
-/// The text is no such delay.
+/// The text is not a delay in this form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be off, or a whole number of seconds from 0 to 3600")]
 pub struct InvalidRevocationDelay;
@@ -58,9 +58,9 @@ impl FromStr for RevocationDelay {
 /// How long sessions last.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
-    /// At most, whatever happens.
+    /// The longest life of a session, however often it is refreshed.
     pub lifetime: Duration,
-    /// Without a refresh.
+    /// How long a session lasts without a refresh.
     pub idle: Duration,
     /// How long a used refresh token gives the same successor again, to within a second in its holder's favour.
     pub grace: Duration,
@@ -69,38 +69,38 @@ pub struct Policy {
 /// A session, as its row in the table holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
-    /// Its name.
+    /// The session's identifier.
     pub id: SessionId,
-    /// Which refresh token is to be used next.
+    /// The counter of the refresh token that is to be used next.
     pub counter: u64,
-    /// What the sign-in was granted; a refresh may ask for less.
+    /// The scopes that the sign-in was granted; a refresh may ask for fewer.
     pub scopes: Scopes,
     /// The client that signed in, as it called itself.
     pub client_id: String,
-    /// Which password of the account it was; see [`crate::values::user::User::password_version`].
+    /// The version of the password that signed in; see [`crate::values::user::User::password_version`].
     pub password_version: u64,
-    /// When the sign-in was.
+    /// The time of the sign-in.
     pub created: Timestamp,
-    /// When the counter was moved last.
+    /// The time of the last refresh, or else of the sign-in.
     pub last_used: Timestamp,
-    /// Until when it can be refreshed, unless it is before.
+    /// The time at which the session ends without a further refresh; `ends` may come first.
     pub expires: Timestamp,
-    /// When it ends, whatever happens.
+    /// The time at which the session ends, however often it is refreshed.
     pub ends: Timestamp,
     /// When it was ended by hand or by reuse, if it was.
     pub ended: Option<Timestamp>,
-    /// Who used it last.
+    /// The client that used the session last.
     pub client: Client,
 }
 
-/// How a refresh token that moved nothing relates to its session.
+/// How a refresh token that could not move its session's counter relates to the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefreshTokenUse {
-    /// The one to be used next: something else stood in the way.
+    /// The token that is to be used next: something else stood in the way.
     Next,
-    /// It was used a moment ago, and has its successor already.
+    /// The token was used within the grace window, and has its successor already.
     JustUsed,
-    /// It was used before that, or never issued.
+    /// The token was used before the grace window, or was never issued.
     Reused,
 }
 
@@ -137,7 +137,7 @@ impl Session {
         self.ended.is_none() && now < self.until()
     }
 
-    /// When it ends, if nothing happens.
+    /// When the session ends if it isn't refreshed again.
     #[must_use]
     pub fn until(&self) -> Timestamp {
         self.expires.min(self.ends)
@@ -160,7 +160,7 @@ impl Session {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SessionId(String);
 
-/// The text is no session identifier.
+/// The text is not a session identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is not a session identifier")]
 pub struct InvalidSessionId;
@@ -184,7 +184,7 @@ impl SessionId {
 
     pub(crate) fn to_bytes(&self) -> [u8; RANDOM_BYTES] {
         let mut bytes = [0; RANDOM_BYTES];
-        // An identifier's text is that of so many bytes.
+        // The text was checked when the identifier was made: it has exactly this many bytes.
         let _ = URL_SAFE_NO_PAD.decode_slice(&self.0, &mut bytes);
         bytes
     }
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn the_token_before_the_last_is_good_in_the_window_and_reuse_after_it() {
+    fn the_token_before_the_last_alone_has_a_grace_window() {
         let session = Session { counter: 5, ..session() };
         for seconds in 0..=10 {
             assert_eq!(session.token_use(4, &POLICY, later(seconds)), RefreshTokenUse::JustUsed);

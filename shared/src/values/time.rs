@@ -42,7 +42,7 @@ impl From<SystemTime> for Timestamp {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seconds<const MIN: u64, const MAX: u64>(Duration);
 
-/// The text is no such number of seconds.
+/// The text is not a number of seconds within the bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct InvalidSeconds<const MIN: u64, const MAX: u64>;
 

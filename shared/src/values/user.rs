@@ -11,7 +11,7 @@ pub struct User {
     pub username: Username,
     /// The hash of the password.
     pub password_hash: PasswordHash,
-    /// Which of the account's passwords this is: sessions of an earlier one are over.
+    /// The version of the password: sessions of an earlier version are over.
     pub password_version: u64,
     /// What the account may do; a token carries a subset of these.
     pub scopes: Scopes,
@@ -19,7 +19,7 @@ pub struct User {
     pub status: Status,
     /// When the account was made.
     pub created: Timestamp,
-    /// When the account was last changed; signing in is no change.
+    /// When the account was last changed; signing in doesn't count.
     pub updated: Timestamp,
 }
 
@@ -40,7 +40,7 @@ impl User {
     }
 }
 
-/// What of an account may be shown: all but the password.
+/// The members of an account that may be shown: all but the password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserSummary {
     /// The name, as typed when the account was made.
@@ -81,7 +81,7 @@ impl fmt::Display for Status {
     }
 }
 
-/// The text is no status.
+/// The text is not a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be active or disabled")]
 pub struct InvalidStatus;

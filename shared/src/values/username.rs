@@ -12,7 +12,7 @@ pub const MAX_LENGTH: usize = 64;
 #[derive(Clone, Debug)]
 pub struct Username(String);
 
-/// The text is no username; the message says what one is.
+/// The text is not a username; the message says what one is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be 1 to 64 characters of A-Z, a-z, 0-9 and . _ @ + -")]
 pub struct InvalidUsername;

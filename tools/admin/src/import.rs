@@ -123,7 +123,7 @@ fn read_ahead(mut lines: Lines<Box<dyn BufRead + Send>>) -> mpsc::Receiver<io::R
     receiver
 }
 
-/// What became of a line.
+/// The outcome of a line.
 enum Outcome {
     Added,
     Present,
@@ -136,12 +136,12 @@ struct Tally {
     added: u64,
     present: u64,
     refused: u64,
-    /// How many hashes cost more than is usual, and the first of them.
+    /// The number of hashes that cost more than is usual; the first of them is named in the warning.
     dear: u64,
     first_dear: Option<(u64, Username, Cost)>,
 }
 
-struct Done {
+struct ProcessedLine {
     number: u64,
     username: Username,
     outcome: Result<Outcome, StoreError>,
@@ -152,8 +152,8 @@ struct Run {
     clock: Clock,
     dry: bool,
     usual_cost: Cost,
-    tasks: JoinSet<Done>,
-    /// Whom the tasks are about: two lines about one account are done one after the other, so that the first wins.
+    tasks: JoinSet<ProcessedLine>,
+    /// The accounts of the tasks: two lines about one account are done one after the other, so that the first wins.
     names: HashSet<String>,
     progress: Progress,
     tally: Tally,
@@ -210,7 +210,7 @@ impl Run {
             let existing =
                 if dry { store.find_user(&user.username).await } else { store.add_or_find_user(&user).await };
             let outcome = existing.map(|existing| existing.map_or(Outcome::Added, |there| compare(&account, &there)));
-            Done { number: line.number, username: account.username, outcome }
+            ProcessedLine { number: line.number, username: account.username, outcome }
         });
         Ok(())
     }
@@ -218,7 +218,7 @@ impl Run {
     /// Waits for one of the lines that are on their way.
     async fn settle(&mut self) -> Result<(), BoxError> {
         let Some(done) = self.tasks.join_next().await else { return Ok(()) };
-        let Done { number, username, outcome } = done?;
+        let ProcessedLine { number, username, outcome } = done?;
         self.names.remove(&username.folded());
         match outcome {
             Ok(Outcome::Added) => self.tally.added += 1,
@@ -263,7 +263,7 @@ impl Run {
     }
 }
 
-/// What a line comes to whose name an account has already.
+/// The outcome of a line whose name an account has already.
 fn compare(line: &Account, there: &User) -> Outcome {
     let difference = if line.hash.as_str() != there.password_hash.as_str() {
         "another hash"

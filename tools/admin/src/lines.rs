@@ -1,6 +1,6 @@
 //! The files of accounts: JSON lines, CSV and htpasswd, read and written line by line.
 //!
-//! What is wrong with a line is said without quoting it, because it may hold a hash or a password anywhere.
+//! An error never quotes the line that it is about, because any part of a line may be a hash or a password.
 
 use std::{
     io::{self, BufRead, Read, Write},
@@ -24,7 +24,7 @@ use shared::{
 /// else altogether would be read into memory whole.
 const MAX_LINE: u64 = 16 * 1024;
 
-/// What can be said of an account, as the header of CSV and the fields of JSON name it.
+/// The members of an account, as the header of CSV and the fields of JSON name it.
 const FIELDS: [&str; 6] = ["username", "hash", "scopes", "status", "created_at", "updated_at"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -79,7 +79,7 @@ impl Account {
     }
 }
 
-/// Why a line is refused; and whom it is about, if that can be read.
+/// Why a line is refused; and the account that it is about, if that can be read.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) username: Option<Username>,
@@ -178,7 +178,7 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
-/// What a line says, in the order of [`FIELDS`].
+/// The fields of a line, in the order of [`FIELDS`].
 type Fields = [Option<String>; FIELDS.len()];
 
 fn account(fields: &Fields) -> Result<Account, Refusal> {
@@ -257,7 +257,7 @@ fn json_text(field: &str, value: Value) -> Result<Option<String>, String> {
     }
 }
 
-/// Which of [`FIELDS`] stands in which column.
+/// The field of [`FIELDS`] that each column holds.
 fn columns(header: &str) -> Result<Vec<usize>, BoxError> {
     let usage =
         || format!("the first line has to name the columns: username and hash, and any of {}", FIELDS[2..].join(", "));

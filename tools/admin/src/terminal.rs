@@ -1,4 +1,4 @@
-//! What the tool says, shows and asks for.
+//! The tool's output, progress bar and questions.
 
 use std::{
     fmt::Arguments,
@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 /// It can't be written.
 pub(crate) fn say(line: Arguments<'_>) -> Result<(), BoxError> {
     match writeln!(io::stdout(), "{line}") {
-        // `admin user show alice | head -1` is no failure.
+        // `admin user show alice | head -1` doesn't fail.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         outcome => Ok(outcome?),
     }
@@ -23,7 +23,7 @@ pub(crate) fn say(line: Arguments<'_>) -> Result<(), BoxError> {
 
 /// Writes a line beside the answer, to standard error.
 pub(crate) fn remark(line: Arguments<'_>) {
-    // Where nobody listens there is nobody to tell.
+    // If standard error is closed, nobody can be told so.
     let _ = writeln!(io::stderr(), "{line}");
 }
 

@@ -153,7 +153,7 @@ async fn list(store: &Store) -> Result<(), BoxError> {
     let mut pages = store.all_users();
     while let Some(page) = pages.next().await? {
         match write_rows(page) {
-            // `admin user list | head` is no failure, and needs no further page.
+            // `admin user list | head` doesn't fail, and needs no further page.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
             written => written?,
         }

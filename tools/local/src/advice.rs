@@ -1,4 +1,4 @@
-//! What to do about an error, where there is something to do.
+//! Advice for errors that the user can do something about.
 
 use std::error::Error;
 use std::io::{self, ErrorKind};

@@ -1,4 +1,4 @@
-//! What of `CloudFormation` and SAM is emulated: what `template.yaml` uses, and no more.
+//! The part of `CloudFormation` and SAM that is emulated: what `template.yaml` uses, and no more.
 //!
 //! - **Parameters** of the types `String`, `Number` and `CommaDelimitedList`, with the constraints `AllowedValues`,
 //!   `AllowedPattern`, `MinValue`, `MaxValue`, `MinLength` and `MaxLength` ([`Parameters`]).

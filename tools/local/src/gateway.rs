@@ -39,7 +39,7 @@ pub(crate) use self::sockets::Sockets;
 
 /// The largest request body, in bytes.
 const BODY_LIMIT: usize = 10 * 1024 * 1024;
-/// How much of a larger one is read before it's refused: a client that is cut off while it sends
+/// How much of a larger body is read before it's refused: a client that is cut off while it sends
 /// doesn't see the answer.
 const READ_LIMIT: usize = 2 * BODY_LIMIT;
 
@@ -155,7 +155,7 @@ impl Gateway {
         }
     }
 
-    /// What the authorizer says of the event.
+    /// The authorizer's answer to the event.
     async fn ask(
         &self,
         authorizer: &str,

@@ -1,4 +1,4 @@
-//! What `cargo run` says when the stack is ready.
+//! The greeting of `cargo run`, printed when the stack is ready.
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};

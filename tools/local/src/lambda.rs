@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 pub(crate) use function::Function;
 
-/// What became of a call.
+/// The outcome of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Invocation {
     /// The function answered with this payload.
@@ -19,7 +19,7 @@ pub enum Invocation {
     Error(FunctionError),
     /// The function took longer than its `Timeout`, and was ended.
     TimedOut,
-    /// The function's process ended without an answer, or couldn't be started; why.
+    /// The function's process ended without an answer, or couldn't be started, for this reason.
     Crashed(String),
     /// As many calls as the template reserves are being handled, or the call has waited for its turn too long.
     Throttled,

@@ -1,4 +1,4 @@
-//! What a deployed stack gets from its schedule and its operator: a first key, and a first user.
+//! The first key and the first user, which a deployed stack gets from its schedule and its operator.
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
@@ -49,7 +49,7 @@ pub(crate) async fn see_to_keys(stack: &Stack, algorithm: Option<&str>, now: Tim
     Ok(())
 }
 
-/// What there is to know of a key without using it.
+/// The members of a key that say whether it has to be rotated.
 #[derive(Debug, PartialEq, Eq)]
 struct Key {
     id: String,

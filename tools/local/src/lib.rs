@@ -8,8 +8,8 @@
 //! The gateway is an API Gateway REST API wherever a client or a function can tell. Not emulated:
 //! IAM, throttling, usage plans, WAF, CORS that API Gateway answers by itself, request validation,
 //! mapping templates beyond `$context` in gateway responses, binary media types, stage variables, response
-//! streaming, metrics and access logs. There is no TLS, and the URL has no stage in its path. What of
-//! `CloudFormation` is emulated, the module `cloudformation` says.
+//! streaming, metrics and access logs. There is no TLS, and the URL has no stage in its path. The module
+//! `cloudformation` lists the part of `CloudFormation` that is emulated.
 
 mod binaries;
 mod cloudformation;
@@ -36,7 +36,7 @@ pub use secrets::{RotateError, SecretsError, SecretsLocation};
 pub use stack::{Stack, StartError};
 pub use store::{StoreError, StoreLocation};
 
-/// What to start, and where.
+/// The configuration of a stack.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The workspace's root.

@@ -1,4 +1,4 @@
-//! Where the functions' output goes, and what the gateway says of each request.
+//! The log: the functions' output, and the gateway's line for each request.
 
 mod text;
 

@@ -1,4 +1,4 @@
-//! Ids as AWS makes them. They tell calls apart and are no secrets.
+//! Ids as AWS makes them. They tell calls apart and need not be secret.
 
 use std::fmt::Write;
 use std::time::UNIX_EPOCH;

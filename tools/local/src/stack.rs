@@ -207,7 +207,7 @@ impl Stack {
         function.invoke(Call::new(Bytes::copy_from_slice(event))).await
     }
 
-    /// What a process of the function is started with, but for the address of its Runtime API; `None` where the
+    /// The environment that a process of the function gets, without the address of its Runtime API; `None` where the
     /// template has no such function.
     #[must_use]
     pub fn environment(&self, function: &str) -> Option<BTreeMap<String, OsString>> {
@@ -325,7 +325,7 @@ fn variables(spec: &FunctionSpec, endpoints: &Endpoints<'_>, is_issuer: bool) ->
         .collect()
 }
 
-/// Gives back what instances take that had no call for so long.
+/// Ends instances that had no call for so long, so that they don't fill the laptop's memory.
 async fn end_idle_instances(functions: Arc<BTreeMap<String, Arc<Function>>>, idle: Duration) {
     loop {
         tokio::time::sleep((idle / 4).clamp(SWEEPS.0, SWEEPS.1)).await;

@@ -140,7 +140,7 @@ async fn serve(listener: tokio::net::TcpListener, database: Database) {
         loop {
             tokio::time::sleep(SWEEP_INTERVAL).await;
             let database = database.clone();
-            // What a sweep leaves behind is for the next one.
+            // The next sweep tries the rest again.
             let _ = tokio::task::spawn_blocking(move || database.sweep_ttl()).await;
         }
     };

@@ -75,7 +75,7 @@ fn point(jwk: &Jwk) -> Result<Zeroizing<[u8; KEY_BYTES]>, KeyProblem> {
 }
 
 /// Refuses coordinates that aren't below the prime (RFC 8032 section 5.1.3), and points of small order, under which one
-/// signature fits many messages. What else is no point, aws-lc refuses with each of its signatures.
+/// signature fits many messages. Other encodings that are not points, aws-lc refuses with each of their signatures.
 fn check(mut encoded: [u8; KEY_BYTES]) -> Result<(), KeyProblem> {
     // The highest bit is the sign of x.
     encoded[KEY_BYTES - 1] &= 0x7F;
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn the_points_of_order_8_are_on_the_curve_and_double_to_one_of_order_4() {
+    fn points_of_order_8_are_on_the_curve_and_double_to_order_4() {
         // The double's y is (y² + x²) / (1 - dx²y²), and y = 0 has order 4: so x² = -y², and -x² + y² = 1 + dx²y² becomes
         // 2y² = 1 - dy⁴, where d is -121665/121666.
         let prime = (BigUint::from(1u8) << 255u8) - 19u8;

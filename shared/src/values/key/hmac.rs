@@ -9,7 +9,7 @@ use super::{
     jwk::{self, Jwk},
 };
 
-/// HS256 takes no shorter secret than its hash.
+/// RFC 7518 wants a secret at least as long as the hash.
 const SECRET_BYTES: usize = 32;
 
 pub(super) fn signing(jwk: &Jwk) -> Result<EncodingKey, KeyProblem> {

@@ -136,7 +136,7 @@ pub(super) fn encode_private(bytes: &[u8]) -> Zeroizing<String> {
 #[derive(Serialize, Deserialize)]
 pub(super) struct JwkSet<K, R> {
     pub(super) keys: Vec<K>,
-    /// What is left of signing keys that have ended.
+    /// The refresh keys of signing keys that have ended.
     #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
     pub(super) refresh_keys: Vec<R>,
 }

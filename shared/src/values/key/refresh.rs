@@ -1,7 +1,7 @@
 //! Keys that authenticate refresh tokens.
 //!
 //! Each is derived from a key that signs access tokens (HKDF, RFC 5869), so the two come and go together: a ring
-//! that is made for a new signing key has a new refresh key as well, and one whose signing key leaked is no more.
+//! that is made for a new signing key has a new refresh key as well, and the one of a leaked signing key goes with it.
 //! Refresh tokens outlive access tokens by far, though. When a signing key has ended, its ring keeps what was
 //! derived from it, and nothing that could sign an access token.
 
@@ -20,7 +20,7 @@ use crate::values::time::Timestamp;
 /// Bytes of a key and of the codes that it makes.
 pub(crate) const BYTES: usize = 32;
 
-/// What the derived key is for; a key that is derived for anything else has another text here.
+/// The purpose of the derived key (`info` of HKDF): a key for anything else is derived with another text.
 const PURPOSE: &[u8] = b"gatehouse refresh token 1";
 
 /// A key that authenticates refresh tokens, by HMAC with SHA-256.
@@ -29,7 +29,7 @@ pub struct RefreshKey {
     id: String,
     secret: Zeroizing<[u8; BYTES]>,
     mac: hmac::Key,
-    /// Until when a ring keeps it.
+    /// The time until which a ring keeps the key.
     kept_until: Option<Timestamp>,
 }
 

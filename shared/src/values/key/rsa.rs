@@ -113,7 +113,7 @@ fn to_pkcs1(numbers: [&[u8]; 8]) -> pkcs1::der::Result<Zeroizing<Vec<u8>>> {
 /// The public half, checked against what is known to be weak.
 fn public(jwk: &Jwk) -> Result<Public, KeyProblem> {
     let (n, e) = (jwk::bytes(jwk.n.as_ref())?, jwk::bytes(jwk.e.as_ref())?);
-    // RFC 7518 section 2 has no leading zeroes, and aws-lc would refuse them at the first signature.
+    // RFC 7518 section 2 forbids leading zeroes, and aws-lc would refuse them only at the first signature.
     if n.first().is_none_or(|byte| *byte == 0) || e.first().is_none_or(|byte| *byte == 0) {
         return Err(KeyProblem::Material);
     }

@@ -8,7 +8,7 @@ use super::yaml::intrinsic;
 use super::{ACCOUNT, Document, Parameters, REGION, STACK, TemplateError, text};
 use crate::secrets::Arns;
 
-/// What names in a template stand for.
+/// The values that names in a template stand for.
 pub(super) struct Scope<'a> {
     pub(super) document: &'a Document,
     pub(super) parameters: &'a Parameters,

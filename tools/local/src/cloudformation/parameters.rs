@@ -38,7 +38,7 @@ pub enum ParameterError {
         name: String,
         /// The value, or the item of a list that is at fault.
         value: String,
-        /// What it has to be: `ConstraintDescription`, where the template has one.
+        /// The constraint in words: `ConstraintDescription`, where the template has one.
         requirement: String,
         /// The constraint that it breaks.
         constraint: Constraint,
@@ -166,7 +166,7 @@ impl Declaration<'_> {
     }
 
     fn check_length(&self, value: &str) -> Result<(), ParameterError> {
-        // Characters, as CloudFormation counts them; a length of more digits than a float has is no length.
+        // CloudFormation counts characters, not bytes. No value is too long for `u32`.
         let length = f64::from(u32::try_from(value.chars().count()).unwrap_or(u32::MAX));
         if let Some(least) = self.limit(Constraint::MinLength)?
             && length < least
@@ -235,7 +235,7 @@ Parameters:
     }
 
     #[test]
-    fn a_value_that_breaks_a_constraint_is_refused_with_its_name_and_the_constraint() {
+    fn a_refused_value_is_named_with_the_constraint_it_breaks() {
         for (name, value, message) in [
             ("Cost", "99", "the parameter Cost can't be `99`: it must be at most 15 (MaxValue)"),
             ("Cost", "9", "the parameter Cost can't be `9`: it must be at least 10 (MinValue)"),

@@ -15,7 +15,7 @@ pub(super) struct Place<'v> {
 }
 
 impl Place<'_> {
-    /// What stands under `key`; `null` if nothing does.
+    /// The value under `key`; `null` where the key is absent.
     pub(super) fn get(&self, key: &str) -> Place<'_> {
         Place { value: Cow::Borrowed(&self.value[key]), at: format!("{}.{key}", self.at) }
     }

@@ -1,5 +1,5 @@
-//! What of a SAM template is served: the REST API with its routes, authorizers and gateway responses, the functions
-//! behind it, the table and the secrets.
+//! The part of a SAM template that is served: the REST API with its routes, authorizers and gateway responses, the
+//! functions behind it, the table and the secrets.
 
 mod api;
 mod reader;

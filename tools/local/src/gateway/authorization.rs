@@ -1,4 +1,4 @@
-//! What a REQUEST authorizer says of a request, and the results that are kept.
+//! The answers of a REQUEST authorizer, and the cache that keeps them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -36,7 +36,7 @@ impl Authorization {
     }
 }
 
-/// Whom a kept result is for: the authorizer's name and the values of its identity sources.
+/// The key of a kept result: the authorizer's name and the values of its identity sources.
 pub(super) type Caller = (String, Vec<String>);
 
 /// The value of an identity source; `None` where it's missing or empty.

@@ -54,7 +54,7 @@ pub(crate) struct Request {
     pub(crate) body: Bytes,
 }
 
-/// Who the authorizer says is calling.
+/// The caller, as the authorizer names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Principal {
     pub(crate) id: String,
@@ -72,7 +72,7 @@ impl Request {
         self.query.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// What policies name this call by.
+    /// The ARN that policies name this call by.
     pub(crate) fn method_arn(&self, stage: &str) -> String {
         let path = self.path.trim_start_matches('/');
         format!("arn:aws:execute-api:{REGION}:{ACCOUNT}:{API_ID}/{stage}/{}/{path}", self.method)

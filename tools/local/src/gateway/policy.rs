@@ -3,10 +3,10 @@
 
 use serde_json::Value;
 
-/// The action that a call of a REST API is.
+/// The IAM action of calling a REST API.
 const ACTION: &str = "execute-api:Invoke";
 
-/// What a policy says about one method.
+/// The decision of a policy about one method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
     Allow,

@@ -1,4 +1,4 @@
-//! What API Gateway answers by itself: its kinds of refusal, and how the template words them.
+//! The answers that API Gateway gives by itself: its kinds of refusal, and how the template words them.
 //!
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html>
 

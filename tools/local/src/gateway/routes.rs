@@ -22,7 +22,7 @@ pub(crate) struct Resource {
     methods: BTreeMap<String, Target>,
 }
 
-/// What answers a method.
+/// The function that answers a method, and its authorizer.
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) function: String,

@@ -1,4 +1,4 @@
-//! What a function's process is started with.
+//! The environment that a function's process is started with.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -6,12 +6,12 @@ use std::path::Path;
 
 use crate::cloudformation::{FunctionSpec, REGION};
 
-/// What an instance inherits from this process. Lambda gives it nothing of the kind, but a dynamic
+/// The variables that an instance inherits from this process. Lambda gives it nothing of the kind, but a dynamic
 /// linker, a backtrace or a coverage run needs them.
 const INHERITED: [&str; 5] =
     ["PATH", "LD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH", "RUST_BACKTRACE", "LLVM_PROFILE_FILE"];
 
-/// What new instances are started with.
+/// The environment of new instances.
 pub(super) struct Environment {
     pub(super) variables: BTreeMap<String, OsString>,
     /// Counts the changes, so that instances of before are known.
@@ -27,7 +27,7 @@ impl Environment {
     }
 }
 
-/// What Lambda puts into a function's environment.
+/// The variables that Lambda sets for every function.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
 #[expect(clippy::disallowed_methods, reason = "a process is started with parts of this one's environment")]
 fn lambda_variables(executable: &Path, spec: &FunctionSpec) -> BTreeMap<String, OsString> {

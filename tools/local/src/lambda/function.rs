@@ -82,7 +82,7 @@ impl Function {
         &self.arn
     }
 
-    /// What new instances are started with.
+    /// The environment of new instances.
     pub(crate) fn variables(&self) -> BTreeMap<String, OsString> {
         self.environment().variables.clone()
     }
@@ -138,7 +138,7 @@ impl Function {
         drop(self.places.acquire_many(self.instances).await);
     }
 
-    /// What became of the call; `None` where its caller went before an instance fetched it.
+    /// The outcome of the call; `None` where its caller went before an instance fetched it.
     async fn run(&self, call: Call, caller: &Caller) -> Option<Invocation> {
         let reserved = self.reserved.as_ref().map(Semaphore::try_acquire).transpose();
         let Ok(_reserved) = reserved else { return Some(Invocation::Throttled) };

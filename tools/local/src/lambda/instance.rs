@@ -32,7 +32,7 @@ pub(super) enum Outcome {
     Settled(Invocation),
     /// It can take the next one; this one's caller went before it had fetched it, and it won't get it.
     Abandoned,
-    /// It is of no more use.
+    /// It can't take another call.
     Ended(Invocation),
     /// It ended before it fetched the call.
     Missed(ExitStatus),

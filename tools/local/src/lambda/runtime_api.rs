@@ -25,7 +25,7 @@ use super::{Call, Caller, FunctionError};
 /// The most that a function may answer, and that a call may carry, in bytes.
 pub(super) const PAYLOAD_LIMIT: usize = 6 * 1024 * 1024;
 
-/// What an instance posts.
+/// A message that an instance posts.
 #[derive(Debug)]
 pub(super) enum Posted {
     Response(Bytes),

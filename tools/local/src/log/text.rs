@@ -27,7 +27,7 @@ const UNSEEN: [&str; 9] =
 pub(super) struct Text {
     has_colours: bool,
     write: Box<dyn Fn(&str) + Send + Sync>,
-    /// What functions have said of the calls for requests that are being handled.
+    /// The functions' lines about calls for requests that are still being handled.
     records: Mutex<HashMap<String, Option<Record>>>,
     /// Ticks with every record.
     recorded: watch::Sender<()>,

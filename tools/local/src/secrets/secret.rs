@@ -65,7 +65,7 @@ pub(super) struct Version {
     value: Option<Value>,
 }
 
-/// What a version holds. Not to be printed.
+/// The value of a version. It must not be printed.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Value {

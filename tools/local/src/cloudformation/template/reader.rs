@@ -16,7 +16,7 @@ use crate::cloudformation::{TemplateError, text};
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3);
 const DEFAULT_MEMORY: u64 = 128;
 
-/// What is read of each type of resource, if only to refuse it. The rest may hold what only AWS can resolve.
+/// The properties that are read of each type of resource, if only to refuse them. Others may need AWS to be resolved.
 const READ: [(&str, &[&str]); 5] = [
     (
         "AWS::Serverless::Api",

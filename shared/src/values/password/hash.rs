@@ -10,7 +10,7 @@ mod tests;
 
 use std::fmt;
 
-use aws_lc_rs::{constant_time, hmac};
+use aws_lc_rs::{constant_time, digest, hmac};
 use base64::{
     Engine,
     alphabet::BCRYPT,
@@ -79,15 +79,21 @@ impl std::str::FromStr for Cost {
 pub enum Scheme {
     /// As it is, cut at 72 bytes.
     Bcrypt,
-    /// passlib's `bcrypt-sha256`, version 2.
+    /// passlib's `bcrypt-sha256`, version 2: the base64 of its HMAC-SHA-256 under the salt's text.
     BcryptSha256,
+    /// passlib's `bcrypt-sha256`, version 1: the base64 of its SHA-256.
+    BcryptSha256V1,
+    /// Django's `bcrypt_sha256`: its SHA-256 in hexadecimal.
+    DjangoBcryptSha256,
 }
 
 /// The hash of a password, in one of these forms:
 ///
 /// - `$bcrypt-sha256$v=2,t=2b,r=<cost>$<salt>$<digest>` (passlib), the form of new ones
+/// - `$bcrypt-sha256$2a,<cost>$<salt>$<digest>`, or with `2b` (passlib before 1.7.3)
 /// - `$2a$`, `$2b$` or `$2y$`, `<cost>$<salt><digest>` (passlib, htpasswd)
-/// - the latter behind `bcrypt$` (Django)
+/// - the latter behind `bcrypt$` (Django's `BCryptPasswordHasher`) or `{bcrypt}` (Spring)
+/// - the same behind `bcrypt_sha256$` (Django's `BCryptSHA256PasswordHasher`)
 #[derive(Clone)]
 pub struct PasswordHash {
     text: String,
@@ -102,7 +108,7 @@ pub struct PasswordHash {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidHash {
     /// The form is none of those that [`PasswordHash`] lists.
-    #[error("is neither bcrypt of the versions 2a, 2b and 2y nor bcrypt-sha256 of version 2")]
+    #[error("is neither bcrypt of the versions 2a, 2b and 2y nor bcrypt-sha256 of passlib or Django")]
     Form,
     /// The cost is out of range.
     #[error("has a cost outside 4 to 16")]
@@ -118,25 +124,7 @@ impl PasswordHash {
     /// # Errors
     /// [`InvalidHash`] says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, InvalidHash> {
-        let (scheme, cost, salt_text, digest_text) = if let Some(rest) = text.strip_prefix("$bcrypt-sha256$v=2,t=2b,r=")
-        {
-            let mut fields = rest.split('$');
-            let (Some(cost), Some(salt), Some(digest), None) =
-                (fields.next(), fields.next(), fields.next(), fields.next())
-            else {
-                return Err(InvalidHash::Form);
-            };
-            (Scheme::BcryptSha256, cost, salt, digest)
-        } else {
-            let plain = text.strip_prefix("bcrypt$").unwrap_or(text);
-            let rest = ["$2a$", "$2b$", "$2y$"]
-                .iter()
-                .find_map(|prefix| plain.strip_prefix(prefix))
-                .ok_or(InvalidHash::Form)?;
-            let (cost, digits) = rest.split_once('$').ok_or(InvalidHash::Form)?;
-            let (salt, digest) = digits.split_at_checked(SALT_CHARACTERS).ok_or(InvalidHash::Digits)?;
-            (Scheme::Bcrypt, cost, salt, digest)
-        };
+        let Parts { scheme, cost, salt: salt_text, digest: digest_text } = Parts::of(text)?;
         if salt_text.len() != SALT_CHARACTERS || digest_text.len() != DIGEST_CHARACTERS {
             return Err(InvalidHash::Digits);
         }
@@ -237,17 +225,25 @@ impl PasswordHash {
         &self.text
     }
 
-    fn digest_of(&self, password: &Password) -> [u8; DIGEST_BYTES] {
-        let mut block = Zeroizing::new([0; BCRYPT_BYTES]);
-        let hashed;
-        let input: &[u8] = match self.scheme {
-            Scheme::Bcrypt => password.bytes(),
+    /// What goes into bcrypt in the password's place, of a length that it sees whole, and without a NUL.
+    fn hashed_before(&self, password: &Password) -> Option<Zeroizing<String>> {
+        let sha256 = || digest::digest(&digest::SHA256, password.bytes());
+        let text = match self.scheme {
+            Scheme::Bcrypt => return None,
             Scheme::BcryptSha256 => {
                 let key = hmac::Key::new(hmac::HMAC_SHA256, self.salt_text.as_bytes());
-                hashed = Zeroizing::new(STANDARD.encode(hmac::sign(&key, password.bytes())));
-                hashed.as_bytes()
+                STANDARD.encode(hmac::sign(&key, password.bytes()))
             }
+            Scheme::BcryptSha256V1 => STANDARD.encode(sha256()),
+            Scheme::DjangoBcryptSha256 => hexadecimal(sha256().as_ref()),
         };
+        Some(Zeroizing::new(text))
+    }
+
+    fn digest_of(&self, password: &Password) -> [u8; DIGEST_BYTES] {
+        let mut block = Zeroizing::new([0; BCRYPT_BYTES]);
+        let hashed = self.hashed_before(password);
+        let input = hashed.as_ref().map_or(password.bytes(), |text| text.as_bytes());
         // A password ends with a NUL, unless it fills the whole block.
         let length = input.len().min(BCRYPT_BYTES);
         block[..length].copy_from_slice(&input[..length]);
@@ -261,6 +257,53 @@ impl PasswordHash {
     }
 }
 
+/// The parts of a hash's text.
+struct Parts<'a> {
+    scheme: Scheme,
+    cost: &'a str,
+    salt: &'a str,
+    digest: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn of(text: &'a str) -> Result<Self, InvalidHash> {
+        let behind = |prefixes: &[&str]| prefixes.iter().find_map(|prefix| text.strip_prefix(prefix));
+        if let Some(rest) = behind(&["$bcrypt-sha256$v=2,t=2b,r="]) {
+            Self::of_passlib(Scheme::BcryptSha256, rest)
+        } else if let Some(rest) = behind(&["$bcrypt-sha256$2a,", "$bcrypt-sha256$2b,"]) {
+            Self::of_passlib(Scheme::BcryptSha256V1, rest)
+        } else if let Some(rest) = behind(&["bcrypt_sha256$"]) {
+            Self::of_bcrypt(Scheme::DjangoBcryptSha256, rest)
+        } else {
+            Self::of_bcrypt(Scheme::Bcrypt, behind(&["bcrypt$", "{bcrypt}"]).unwrap_or(text))
+        }
+    }
+
+    /// `<cost>$<salt>$<digest>`
+    fn of_passlib(scheme: Scheme, text: &'a str) -> Result<Self, InvalidHash> {
+        let mut fields = text.split('$');
+        match (fields.next(), fields.next(), fields.next(), fields.next()) {
+            (Some(cost), Some(salt), Some(digest), None) => Ok(Self { scheme, cost, salt, digest }),
+            _ => Err(InvalidHash::Form),
+        }
+    }
+
+    /// `$2b$<cost>$<salt><digest>`, and older versions.
+    fn of_bcrypt(scheme: Scheme, text: &'a str) -> Result<Self, InvalidHash> {
+        let versions = ["$2a$", "$2b$", "$2y$"];
+        let rest = versions.iter().find_map(|version| text.strip_prefix(version)).ok_or(InvalidHash::Form)?;
+        let (cost, digits) = rest.split_once('$').ok_or(InvalidHash::Form)?;
+        let (salt, digest) = digits.split_at_checked(SALT_CHARACTERS).ok_or(InvalidHash::Digits)?;
+        Ok(Self { scheme, cost, salt, digest })
+    }
+}
+
+/// Lower case, as Django has it.
+fn hexadecimal(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from_digit(value.into(), 16);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).flatten().collect()
+}
+
 /// The costs of the hashes that together with one of cost `spent` take as long as one of cost `whole`: a step of
 /// the cost doubles the work, and 2^h + (2^h + 2^(h+1) + … + 2^(c-1)) is 2^c.
 fn missing_costs(spent: Cost, whole: Cost) -> impl Iterator<Item = Cost> {
@@ -272,6 +315,8 @@ impl fmt::Display for Scheme {
         f.write_str(match self {
             Self::Bcrypt => "bcrypt",
             Self::BcryptSha256 => "bcrypt-sha256",
+            Self::BcryptSha256V1 => "bcrypt-sha256 (passlib's version 1)",
+            Self::DjangoBcryptSha256 => "bcrypt_sha256 (Django)",
         })
     }
 }

@@ -26,7 +26,7 @@ fn verifies_hashes_of_other_systems() {
         ("test", "$2y$04$wR0kiXd02dMJdvAZ2PXuauUY5hsR1E1VMbQoe7Bvi/ZojiEYyB9Bm"),
         (&"x".repeat(80), "$2b$04$DFpog9GK2Tmis56sfmTXW.JwJly.lpWePc/MmTrjaESLoT8NMsfCG"),
     ] {
-        for text_of_hash in [hash.to_owned(), format!("bcrypt${hash}")] {
+        for text_of_hash in [hash.to_owned(), format!("bcrypt${hash}"), format!("{{bcrypt}}{hash}")] {
             let parsed = PasswordHash::parse(&text_of_hash).unwrap();
             assert_eq!(parsed.as_str(), text_of_hash);
             assert!(parsed.verify(&password(text)), "{hash}");
@@ -52,6 +52,66 @@ fn verifies_bcrypt_sha256_of_passlib() {
         assert!(hash.verify(&password(text)));
         assert!(!hash.verify(&password("wrong")));
         assert!(!hash.needs_renewal(cost(4), &password(text)));
+    }
+}
+
+/// passlib 1.7.4: `bcrypt_sha256.using(version=1, ident=…, rounds=4).hash(…)`; Django 5.2.19:
+/// `BCryptSHA256PasswordHasher().encode(…)`, with 4 rounds.
+const OLDER_SHA256: [(&str, Scheme, &str); 9] = [
+    ("correct horse", V1, "$bcrypt-sha256$2a,4$AeO4RRqLH72cAUo10zdSee$pfKl1VK22TXjTHvQfCDiZ4DqDKjCu3m"),
+    (LONG, V1, "$bcrypt-sha256$2a,4$cjPZ2VinW6cVafodm3RC/O$AQCust8nUPI1mMiztcbJ.LbbCJPgqrO"),
+    ("a\0b", V1, "$bcrypt-sha256$2a,4$95bs2RGyP4fEL3Qxv8Y4We$epfn4OLPxb7AFmpFd5oPzTEP0wRxGsa"),
+    ("correct horse", V1, "$bcrypt-sha256$2b,4$pKX97IfH0aGtTsCict5Rnu$tLlwLOUIi6xBL3gggeGRcGDKDB1H.Aa"),
+    (LONG, V1, "$bcrypt-sha256$2b,4$EJv0d6nWyJzxTxlfMwVFSO$KaA78v9X3E3.kQ2367Gq2BKxuc168rW"),
+    ("a\0b", V1, "$bcrypt-sha256$2b,4$F52ZhDNatBHvZ7haQCo3pO$..1D6DKPhIlUFAWASBmXqYSne/H9q0i"),
+    ("correct horse", DJANGO, "bcrypt_sha256$$2b$04$swjJBTO4y9RU3SlzRS.IWOC66fi.Vd3.i59vd5SztbccQi3sf0wdC"),
+    (LONG, DJANGO, "bcrypt_sha256$$2b$04$22HwjHHVuUCw.Z26BVUTweoU/TMTj7kZgZnuxwks7MUEeFmiLCl3S"),
+    ("a\0b", DJANGO, "bcrypt_sha256$$2b$04$k/wFasifLS7ADyehsaRUJOfuh3YSpa0Gq05msC6u6zvdjASvPoOFq"),
+];
+const V1: Scheme = Scheme::BcryptSha256V1;
+const DJANGO: Scheme = Scheme::DjangoBcryptSha256;
+/// 135 bytes: 9 times `pässwörd🔑 `.
+const LONG: &str =
+    "pässwörd🔑 pässwörd🔑 pässwörd🔑 pässwörd🔑 pässwörd🔑 pässwörd🔑 pässwörd🔑 pässwörd🔑 pässwörd🔑 ";
+
+#[test]
+fn verifies_older_bcrypt_sha256_of_passlib_and_that_of_django() {
+    for (text, scheme, hash) in OLDER_SHA256 {
+        let parsed = PasswordHash::parse(hash).unwrap();
+        assert_eq!((parsed.as_str(), parsed.scheme(), parsed.cost()), (hash, scheme, cost(4)));
+        assert!(parsed.verify(&password(text)), "{hash}");
+        // Neither a NUL nor the 72nd byte ends what they see, so that they are renewed from any password.
+        for wrong in [format!("{text}!"), format!("{text}\0"), text[..text.len() - 1].to_owned()] {
+            assert!(!parsed.verify(&password(&wrong)), "{hash} {wrong:?}");
+        }
+        assert!(parsed.needs_renewal(cost(4), &password(text)), "{hash}");
+    }
+}
+
+#[test]
+fn the_unused_bits_of_a_last_character_do_not_matter() {
+    // The salt has 4 of them, the digest 2: the last character of either may be the next in the alphabet.
+    for (text, _, hash) in OLDER_SHA256 {
+        let digits = hash.len() - DIGEST_CHARACTERS - usize::from(hash.starts_with('$'));
+        for last in [digits - 1, hash.len() - 1] {
+            let mut bytes = hash.as_bytes().to_vec();
+            bytes[last] += 1;
+            let same = PasswordHash::parse(std::str::from_utf8(&bytes).unwrap()).unwrap();
+            assert!(same.verify(&password(text)), "{hash} {last}");
+        }
+    }
+}
+
+#[test]
+fn a_changed_character_of_an_older_hash_is_noticed() {
+    for (text, _, hash) in OLDER_SHA256 {
+        for at in 0..hash.len() {
+            let mut bytes = hash.as_bytes().to_vec();
+            // The first of the alphabet, or one that differs from it in used bits.
+            bytes[at] = if bytes[at] == b'.' { b'z' } else { b'.' };
+            let changed = std::str::from_utf8(&bytes).unwrap();
+            assert!(!PasswordHash::parse(changed).is_ok_and(|hash| hash.verify(&password(text))), "{changed}");
+        }
     }
 }
 
@@ -125,6 +185,18 @@ fn refuses_what_it_cannot_verify() {
         ("$2b$05$ä".to_owned(), InvalidHash::Digits),
         (format!("$bcrypt-sha256$v=2,t=2b,r=5${digits}"), InvalidHash::Form),
         (format!("$bcrypt-sha256$2a,5${digits}"), InvalidHash::Form),
+        (format!("$bcrypt-sha256$2y,5${}${}", &digits[..22], &digits[22..]), InvalidHash::Form),
+        (format!("$bcrypt-sha256$2b,17${}${}", &digits[..22], &digits[22..]), InvalidHash::Cost),
+        (format!("$bcrypt-sha256$2b,5${}${}", &digits[..21], &digits[22..]), InvalidHash::Digits),
+        (format!("$bcrypt-sha256$2b,5${}${}$", &digits[..22], &digits[22..]), InvalidHash::Form),
+        (format!("bcrypt_sha256$2b$05${digits}"), InvalidHash::Form),
+        (format!("bcrypt_sha256$bcrypt$$2b$05${digits}"), InvalidHash::Form),
+        (format!("bcrypt_sha256$$2b$17${digits}"), InvalidHash::Cost),
+        (format!("bcrypt_sha256$$2b$05${}", &digits[1..]), InvalidHash::Digits),
+        (format!("{{bcrypt}}bcrypt$$2b$05${digits}"), InvalidHash::Form),
+        (format!("{{BCRYPT}}$2b$05${digits}"), InvalidHash::Form),
+        (format!("{{bcrypt}}$2b$03${digits}"), InvalidHash::Cost),
+        (format!("{{pbkdf2}}$2b$05${digits}"), InvalidHash::Form),
     ] {
         assert_eq!(PasswordHash::parse(&text).unwrap_err(), problem, "{text}");
     }
@@ -143,7 +215,10 @@ proptest! {
     #[test]
     fn parsing_never_panics(text in any::<String>()) {
         let _ = PasswordHash::parse(&text);
-        let _ = PasswordHash::parse(&format!("$2b$05${text}"));
+        let prefixes = ["$2b$05$", "bcrypt_sha256$$2b$05$", "$bcrypt-sha256$2a,5$", "$bcrypt-sha256$v=2,t=2b,r=5$"];
+        for prefix in ["{bcrypt}", "bcrypt_sha256$", "bcrypt$"].into_iter().chain(prefixes) {
+            let _ = PasswordHash::parse(&format!("{prefix}{text}"));
+        }
     }
 }
 

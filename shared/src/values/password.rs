@@ -1,4 +1,4 @@
-//! Passwords, and the rules for new ones. [`hash`] has their hashes.
+//! Passwords, the rules for new ones, and their hashes.
 
 mod hash;
 

@@ -17,7 +17,7 @@ use crate::forge::{
 };
 
 #[test]
-fn none_is_refused_in_every_spelling_with_and_without_a_signature() {
+fn none_is_refused_in_every_spelling_whatever_the_signature() {
     let in_all_cases = (0..16u8).map(|upper| {
         let letters = "none".char_indices();
         letters.map(|(at, letter)| if upper >> at & 1 == 1 { letter.to_ascii_uppercase() } else { letter }).collect()

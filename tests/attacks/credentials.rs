@@ -107,7 +107,7 @@ fn a_cookie_alone_changes_nothing_unless_the_page_is_ours() {
 }
 
 #[test]
-fn a_token_is_read_from_its_header_or_cookie_and_from_nowhere_else() {
+fn a_token_is_read_from_its_header_or_cookie_only() {
     let token = token();
     let value = format!("Bearer {token}");
     for event in [rest, http] {
@@ -196,7 +196,7 @@ fn the_scheme_is_bearer_and_one_space_or_more() {
 }
 
 #[test]
-fn a_good_token_beside_a_bad_one_does_not_let_the_bad_one_through() {
+fn a_good_token_does_not_let_a_bad_one_beside_it_through() {
     for forger in all() {
         let (good, bad) = (forger.token(), Forger::stranger(forger.algorithm).token());
         for (header, cookie) in [(&good, &bad), (&bad, &good), (&bad, &bad)] {

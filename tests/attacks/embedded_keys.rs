@@ -51,7 +51,7 @@ fn a_good_token_is_as_good_with_them() {
 }
 
 #[test]
-fn a_key_of_another_type_in_the_header_does_not_change_the_algorithm() {
+fn a_key_of_another_type_in_the_header_changes_no_algorithm() {
     for forger in all() {
         for algorithm in Algorithm::ALL.into_iter().filter(|other| *other != forger.algorithm) {
             let stranger = Forger::stranger(algorithm);

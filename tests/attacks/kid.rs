@@ -6,7 +6,7 @@ use shared::access_token::{MAX_LENGTH, Refusal};
 use crate::forge::{Forger, all, assert_refused, claims, encode, hmac256, ours, with, without};
 
 #[test]
-fn what_would_be_a_path_a_query_or_a_command_elsewhere_is_an_unknown_key() {
+fn a_path_a_query_or_a_command_is_an_unknown_key() {
     for forger in all() {
         for kid in [
             "/dev/null",

@@ -123,7 +123,7 @@ fn an_ecdsa_signature_with_a_number_out_of_range_is_refused() {
 }
 
 #[test]
-fn the_second_form_of_an_ecdsa_signature_is_as_good_so_a_tokens_text_is_no_name_for_it() {
+fn an_ecdsa_signature_verifies_in_both_of_its_forms() {
     let token = ours(Algorithm::Es256).token();
     let (message, signature) = split(&token);
     let (r, s) = signature.split_at(32);

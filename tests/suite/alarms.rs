@@ -111,7 +111,7 @@ async fn everything_that_counts() -> Api {
 }
 
 #[tokio::test]
-async fn every_metric_of_an_alarm_or_the_dashboard_is_one_that_is_emitted() {
+async fn every_metric_of_an_alarm_or_the_dashboard_is_emitted() {
     let api = everything_that_counts().await;
     let lines = api.lines();
     let emitted: BTreeSet<Metric> = lines.iter().flat_map(emitted).collect();

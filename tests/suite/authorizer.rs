@@ -66,7 +66,7 @@ async fn assert_refused(api: &Api, token: &str, why: &str) {
 }
 
 #[tokio::test]
-async fn a_rest_api_gets_a_policy_for_the_whole_stage_but_for_what_the_scopes_do_not_reach() {
+async fn a_rest_api_policy_denies_what_the_scopes_do_not_reach() {
     let api = Api::start().await;
     let token = minted(&api, &api.keys, now());
     let answer = api.invoke("authorizer", &rest(&bearer(&token))).await.unwrap();

@@ -34,7 +34,7 @@ fn cookie(answer: &Answer, name: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_sign_in_with_cookies_puts_both_tokens_there_and_none_into_the_body() {
+async fn a_sign_in_with_cookies_puts_no_token_into_the_body() {
     let api = api().await;
     let json = json!({ "username": "johndoe", "password": PASSWORD, "cookie": true }).to_string();
     for answer in [
@@ -110,7 +110,7 @@ async fn payload_2_0_gets_the_cookies_as_a_list_and_sends_them_so() {
 }
 
 #[tokio::test]
-async fn a_refresh_by_cookie_renews_the_cookies_and_never_shows_a_token_to_scripts() {
+async fn a_refresh_by_cookie_renews_cookies_without_showing_tokens() {
     let api = api().await;
     let own = api.stack.url().to_owned();
     let signed_in = post(&api, "/login", &PASSWORD_FIELDS, &[]).await;
@@ -165,7 +165,7 @@ async fn a_page_of_another_origin_can_not_sign_a_visitor_in() {
 }
 
 #[tokio::test]
-async fn tokens_can_move_from_the_body_into_cookies_and_two_different_ones_are_refused() {
+async fn tokens_move_into_cookies_and_two_different_ones_are_refused() {
     let api = api().await;
     let in_body = api.sign_in().await.refresh_token();
     let fields = [("grant_type", "refresh_token"), ("refresh_token", in_body.as_str()), ("cookie", "true")];
@@ -177,7 +177,7 @@ async fn tokens_can_move_from_the_body_into_cookies_and_two_different_ones_are_r
 }
 
 #[tokio::test]
-async fn with_a_cookie_a_method_that_changes_something_needs_the_right_page() {
+async fn a_changing_method_with_a_cookie_needs_the_right_page() {
     let api = api().await;
     let own = api.stack.url().to_owned();
     let signed_in = post(&api, "/login", &PASSWORD_FIELDS, &[]).await;
@@ -251,7 +251,7 @@ async fn cookies_that_no_browser_would_keep_are_not_set() {
 }
 
 #[tokio::test]
-async fn a_listed_origin_may_read_answers_with_cookies_and_no_other_may() {
+async fn only_a_listed_origin_may_read_answers_with_cookies() {
     let api = api().await;
     let signed_in = post(&api, "/login", &PASSWORD_FIELDS, &[("Origin", LISTED)]).await;
     let jar = jar(&signed_in);

@@ -5,7 +5,7 @@ use reqwest::Method;
 use crate::api::Api;
 
 #[tokio::test]
-async fn the_welcome_page_names_the_project_its_version_and_its_routes() {
+async fn the_welcome_page_names_the_project_its_version_and_routes() {
     let api = Api::start().await;
     let answer = api.get("/", &[]).await;
     assert_eq!(answer.status, 200);

@@ -135,7 +135,7 @@ fn the_settings_of_sam_local_name_variables_of_the_template() {
 }
 
 #[test]
-fn cargo_lambda_watch_gets_the_same_keys_and_every_variable_of_the_template() {
+fn cargo_lambda_watch_gets_the_keys_and_all_variables() {
     let text = std::fs::read_to_string(root().join("events/watch.env")).unwrap();
     let settings: BTreeMap<&str, &str> = text
         .lines()

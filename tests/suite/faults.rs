@@ -121,7 +121,7 @@ async fn with_half_of_the_calls_throttled_sign_ins_succeed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_all_calls_throttled_everyone_gets_a_clean_503_and_nobody_is_let_in() {
+async fn with_all_calls_throttled_all_get_503_and_nobody_is_let_in() {
     let (api, proxy) = behind_a_proxy().await;
     let signed_in = sign_in(&api, 0).await;
     let (bearer, refresh) = (format!("Bearer {}", signed_in.access_token()), signed_in.refresh_token());
@@ -157,7 +157,7 @@ async fn with_all_calls_throttled_everyone_gets_a_clean_503_and_nobody_is_let_in
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn delays_lost_answers_and_cut_connections_cost_nobody_a_session() {
+async fn delays_lost_answers_and_cut_connections_end_no_session() {
     let (api, proxy) = behind_a_proxy().await;
     for (what, fault, percent) in [
         ("half delayed by 300 ms", Fault::Delay(Duration::from_millis(300)), 50),
@@ -292,7 +292,7 @@ async fn load(api: &Api, client: usize, until: Instant) -> Acknowledged {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_acknowledged_outlives_killed_functions_and_a_store_that_comes_and_goes() {
+async fn what_was_acknowledged_outlives_killed_functions_and_stores() {
     chaos(Duration::from_secs(10)).await;
 }
 

@@ -54,7 +54,7 @@ async fn before_the_first_key_login_is_unavailable() {
 }
 
 #[tokio::test]
-async fn after_the_first_rotation_tokens_of_every_algorithm_verify_through_the_key_set() {
+async fn tokens_of_every_algorithm_verify_through_the_key_set() {
     for name in ["ES256", "EdDSA", "RS256"] {
         let api = Api::with(rotating(name)).await;
         api.stack.rotate().await.unwrap();
@@ -87,7 +87,7 @@ async fn a_key_of_hs256_is_never_published() {
 }
 
 #[tokio::test]
-async fn the_key_set_and_the_metadata_may_be_cached_for_less_than_a_key_is_published_ahead() {
+async fn caches_of_keys_and_metadata_expire_before_a_new_key_signs() {
     let api = Api::with(rotating("ES256")).await;
     api.stack.rotate().await.unwrap();
     for path in ["/.well-known/jwks.json", "/.well-known/oauth-authorization-server"] {
@@ -121,7 +121,7 @@ async fn the_metadata_are_those_of_rfc_8414() {
 }
 
 #[tokio::test]
-async fn a_new_key_is_published_before_it_signs_and_the_old_one_verifies_on() {
+async fn a_new_key_is_published_first_and_the_old_one_still_verifies() {
     let api = Api::with(rotating("ES256")).await;
     api.stack.rotate().await.unwrap();
     let old = api.token().await;
@@ -264,7 +264,7 @@ async fn tokens_with_unknown_kids_drive_no_load() {
 }
 
 #[tokio::test]
-async fn a_step_that_is_interrupted_anywhere_and_repeated_leaves_a_ring_that_works() {
+async fn an_interrupted_step_that_is_repeated_leaves_a_working_ring() {
     for algorithm in ["ES256", "HS256"] {
         let api = Api::with(rotating(algorithm)).await;
         api.stack.rotate().await.unwrap();
@@ -299,7 +299,7 @@ async fn a_step_that_is_interrupted_anywhere_and_repeated_leaves_a_ring_that_wor
 }
 
 #[tokio::test]
-async fn a_rotation_whose_signing_key_was_retired_on_the_way_does_not_bring_it_back() {
+async fn a_rotation_does_not_bring_back_a_key_retired_meanwhile() {
     let api = Api::with(rotating("ES256")).await;
     api.stack.rotate().await.unwrap();
     let retired = header(&api.token().await)["kid"].as_str().unwrap().to_owned();
@@ -316,7 +316,7 @@ async fn a_rotation_whose_signing_key_was_retired_on_the_way_does_not_bring_it_b
 }
 
 #[tokio::test]
-async fn keys_that_were_read_serve_on_while_the_table_and_the_secret_are_down() {
+async fn keys_already_read_serve_while_table_and_secret_are_down() {
     let api = Api::with(rotating("ES256")).await;
     api.stack.rotate().await.unwrap();
     let bearer = format!("Bearer {}", api.token().await);

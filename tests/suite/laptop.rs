@@ -151,7 +151,7 @@ async fn two_hundred_clients_at_once_lose_no_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_hundred_clients_that_hang_up_and_try_again_lose_no_session() {
+async fn two_hundred_clients_that_hang_up_and_retry_lose_no_session() {
     let setup = Setup {
         // Two instances, so that there is always a queue to hang up in.
         limits: Limits { instances: 2, ..Limits::default() },

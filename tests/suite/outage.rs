@@ -73,7 +73,7 @@ async fn login_without_keys_answers_503_to_everyone() {
 }
 
 #[tokio::test]
-async fn the_authorizer_without_keys_is_an_outage_with_and_without_a_token() {
+async fn an_authorizer_without_keys_is_an_outage_whatever_the_token() {
     let api = Api::with(authorizer_without_keys()).await;
     let bearer = format!("Bearer {}", api.token().await);
     for authorization in [bearer.as_str(), "Bearer x", ""] {
@@ -85,7 +85,7 @@ async fn the_authorizer_without_keys_is_an_outage_with_and_without_a_token() {
 }
 
 #[tokio::test]
-async fn a_ring_that_the_loader_refuses_is_an_outage_that_the_log_explains() {
+async fn a_refused_ring_is_an_outage_that_the_log_explains() {
     let weak = r#"{"kty":"oct","alg":"HS256","kid":"weak","k":"c2hvcnQ"}"#.to_owned();
     let api = Api::with(Setup {
         environment: vec![("login", "SIGNING_KEYS", weak.clone()), ("authorizer", "VERIFYING_KEYS", weak)],

@@ -25,7 +25,7 @@ async fn sign_in_with(api: &Api, password: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn the_new_password_opens_the_old_one_does_not_and_only_other_sessions_end() {
+async fn the_new_password_alone_opens_and_ends_other_sessions() {
     let api = Api::with(Setup { parameters: vec![("LiveRevocation", "0")], ..Setup::default() }).await;
     api.add_user("jane", hash(PASSWORD), "", Status::Active).await;
     let stranger = api.login(&[("username", "jane"), ("password", PASSWORD)]).await;
@@ -84,7 +84,7 @@ async fn an_imported_hash_is_verified_and_replaced() {
 }
 
 #[tokio::test]
-async fn a_wrong_current_password_is_400_so_that_clients_keep_their_token() {
+async fn a_wrong_current_password_is_400_so_clients_keep_their_token() {
     let api = Api::start().await;
     let this = api.sign_in().await;
     let answer = change(&api, &this.access_token(), "wrong password", NEW).await;
@@ -95,7 +95,7 @@ async fn a_wrong_current_password_is_400_so_that_clients_keep_their_token() {
 }
 
 #[tokio::test]
-async fn a_disabled_deleted_or_damaged_account_gets_the_answer_of_a_wrong_password() {
+async fn an_unusable_account_gets_the_answer_of_a_wrong_password() {
     let api = Api::start().await;
     for (name, harm) in [("disabled", 0), ("deleted", 1), ("damaged", 2)] {
         api.add_user(name, hash(PASSWORD), "", Status::Active).await;
@@ -194,7 +194,7 @@ async fn of_changes_at_once_on_the_same_password_exactly_one_wins() {
 }
 
 #[tokio::test]
-async fn what_fails_on_the_way_leaves_the_old_password_or_says_that_it_is_the_new_one() {
+async fn a_failed_change_leaves_the_old_password_or_says_it_is_done() {
     let api = Api::start().await;
     let proxy = Proxy::start(api.stack.store_url()).await;
     assert!(api.stack.set_variable("account", "AWS_ENDPOINT_URL_DYNAMODB", &proxy.url).await);

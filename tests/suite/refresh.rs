@@ -234,7 +234,7 @@ async fn a_disabled_user_s_sessions_end() {
 }
 
 #[tokio::test]
-async fn a_new_password_ends_the_sessions_of_the_old_one_and_a_renewed_hash_does_not() {
+async fn a_new_password_ends_old_sessions_and_a_renewed_hash_does_not() {
     let api = Api::start().await;
     let username = "johndoe".parse().unwrap();
     let before = api.sign_in().await;
@@ -317,7 +317,7 @@ async fn an_update_whose_answer_is_lost_ends_no_session() {
 }
 
 #[tokio::test]
-async fn a_sign_in_whose_session_was_written_but_not_answered_for_succeeds() {
+async fn a_sign_in_whose_write_lost_its_answer_succeeds() {
     let api = Api::start().await;
     let proxy = Proxy::start(api.stack.store_url()).await;
     assert!(api.stack.set_variable("login", "AWS_ENDPOINT_URL_DYNAMODB", &proxy.url).await);
@@ -330,7 +330,7 @@ async fn a_sign_in_whose_session_was_written_but_not_answered_for_succeeds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_function_that_is_killed_at_any_moment_leaves_no_session_without_a_way_on() {
+async fn a_function_killed_at_any_moment_strands_no_session() {
     kill_while_refreshing(40).await;
 }
 
@@ -410,7 +410,7 @@ async fn refresh_tokens_outlive_rotations_and_not_a_retired_key() {
 }
 
 #[tokio::test]
-async fn while_the_store_is_down_a_refresh_is_an_outage_and_nothing_is_lost() {
+async fn a_refresh_while_the_store_is_down_is_an_outage_without_loss() {
     let api = Api::start().await;
     let token = api.sign_in().await.refresh_token();
     api.stack.stop_store().await;

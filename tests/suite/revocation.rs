@@ -32,7 +32,7 @@ async fn off_a_token_lives_until_it_expires() {
 }
 
 #[tokio::test]
-async fn on_at_zero_seconds_it_is_refused_at_once_however_its_session_ended() {
+async fn at_zero_seconds_a_token_is_refused_however_its_session_ended() {
     let api = with("0").await;
     for way in ["logout", "revoke", "reuse", "idle"] {
         let (signed_in, other) = (api.sign_in().await, api.sign_in().await);
@@ -58,7 +58,7 @@ async fn on_at_zero_seconds_it_is_refused_at_once_however_its_session_ended() {
 }
 
 #[tokio::test]
-async fn an_ended_session_is_refused_within_the_bound_and_not_read_for_each_request() {
+async fn an_ended_session_is_refused_in_time_without_constant_reads() {
     let api = with("2").await;
     let proxy = Proxy::start(api.stack.store_url()).await;
     assert!(api.stack.set_variable("authorizer", "AWS_ENDPOINT_URL_DYNAMODB", &proxy.url).await);
@@ -79,7 +79,7 @@ async fn an_ended_session_is_refused_within_the_bound_and_not_read_for_each_requ
 }
 
 #[tokio::test]
-async fn a_session_that_can_not_be_looked_up_is_an_outage_and_never_an_allow() {
+async fn a_session_that_cannot_be_looked_up_is_an_outage() {
     let api = with("0").await;
     let signed_in = api.sign_in().await;
     assert_eq!(api.protected(&bearer(&signed_in)).await.status, 200);

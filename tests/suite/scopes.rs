@@ -58,7 +58,7 @@ fn guarded() -> Vec<Route> {
 }
 
 #[test]
-fn every_route_with_scopes_is_one_of_the_template_behind_the_authorizer() {
+fn every_route_with_scopes_is_behind_the_templates_authorizer() {
     let routes: Vec<String> = guarded().iter().map(|route| format!("{} {}", route.method, route.path)).collect();
     assert!(!named().is_empty());
     for (route, _) in named() {
@@ -115,7 +115,7 @@ async fn token(api: &Api, username: &str, scopes: &str) -> String {
 }
 
 #[tokio::test]
-async fn each_route_answers_401_without_a_token_403_without_its_scope_and_serves_with_it() {
+async fn each_route_asks_for_a_token_and_its_scope() {
     for parameters in [vec![], vec![("Authorizer", "CachingTokenAuthorizer")]] {
         let api = Api::with(Setup { johndoe: (PASSWORD, OTHER_SCOPES), parameters, ..Setup::default() }).await;
         api.add_user("jane", hash(PASSWORD), "", Status::Active).await;
@@ -204,7 +204,7 @@ async fn an_http_api_is_told_the_same_of_each_route() {
 }
 
 #[tokio::test]
-async fn an_http_api_that_says_too_little_reaches_nothing_with_a_scope() {
+async fn an_http_api_event_without_a_route_reaches_no_scoped_route() {
     let api = api().await;
     let (other, all) = (token(&api, "johndoe", "").await, token(&api, "root", "").await);
     let mut event = authorizer::http(&json!({}));

@@ -56,7 +56,7 @@ async fn logout_ends_this_session_by_default_the_others_or_all() {
 }
 
 #[tokio::test]
-async fn logout_takes_the_choice_from_a_form_or_json_too_and_refuses_what_it_does_not_know() {
+async fn logout_reads_the_choice_from_a_body_and_refuses_unknown_ones() {
     let api = Api::start().await;
     let this = api.sign_in().await;
     let post = async |path: &str, content_type: &str, body: &str| {
@@ -82,7 +82,7 @@ async fn logout_takes_the_choice_from_a_form_or_json_too_and_refuses_what_it_doe
 }
 
 #[tokio::test]
-async fn the_list_shows_the_caller_s_own_live_sessions_and_which_one_this_is() {
+async fn the_list_shows_the_callers_live_sessions_and_marks_this_one() {
     let api = Api::start().await;
     api.add_user("jane", hash(PASSWORD), "", Status::Active).await;
     api.login(&[("username", "jane"), ("password", PASSWORD)]).await;

@@ -49,7 +49,7 @@ async fn sign_in(api: &Api, username: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_user_is_shown_as_registered_whatever_the_case_and_encoding_of_the_path() {
+async fn a_user_is_shown_as_registered_however_the_path_is_written() {
     let (api, bearer) = administered().await;
     api.add_user("Jane+Doe@Example.com", hash(PASSWORD), "write read", Status::Active).await;
     api.add_user("users", hash(PASSWORD), "", Status::Disabled).await;
@@ -278,7 +278,7 @@ async fn a_disabled_user_signs_in_no_more_and_all_sessions_end() {
 }
 
 #[tokio::test]
-async fn a_deleted_user_is_gone_with_all_sessions_and_the_name_is_free() {
+async fn a_deleted_user_is_gone_with_all_sessions_and_frees_the_name() {
     let (api, bearer) = administered().await;
     api.add_user("jane", hash(PASSWORD), "", Status::Active).await;
     let session = sign_in(&api, "jane").await;
@@ -373,7 +373,7 @@ async fn in_an_outage_there_is_503() {
 }
 
 #[tokio::test]
-async fn what_was_interrupted_has_taken_something_away_and_the_same_request_again_does_the_rest() {
+async fn an_interrupted_change_bars_the_user_and_a_retry_completes_it() {
     let (api, bearer) = administered().await;
     let proxy = Proxy::start(api.stack.store_url()).await;
     assert!(api.stack.set_variable("users", "AWS_ENDPOINT_URL_DYNAMODB", &proxy.url).await);

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_will_do_and_a_header_beside_it_must_be_the_same_token() {
+    fn a_cookie_will_do_and_a_header_must_have_the_same_token() {
         for found in with_cookie(None, "a.b-c_d") {
             assert_eq!(found.unwrap(), "cookie a.b-c_d");
         }

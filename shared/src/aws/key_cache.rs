@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn keys_are_read_once_and_anew_beside_a_call_that_finds_them_half_as_old_as_they_may_get() {
+    async fn keys_half_as_old_as_they_may_get_are_read_beside_a_call() {
         let (counter, cache, clock) = cache();
         for _ in 0..10 {
             assert_eq!(*cache.keys().await.unwrap(), 1);
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failed_refresh_keeps_the_old_keys_and_holds_up_one_call_only() {
+    async fn a_failed_refresh_keeps_the_keys_and_holds_up_only_one_call() {
         let (counter, cache, clock) = cache();
         cache.keys().await.unwrap();
         counter.broken.store(true, Ordering::SeqCst);

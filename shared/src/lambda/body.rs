@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_value_is_not_there_and_what_nobody_asks_for_is_ignored() {
+    fn a_field_without_a_value_is_absent_and_an_unknown_one_ignored() {
         let form = read(FORM, "&a=&b&other=1&other=2&%FF=x&c=%").unwrap();
         let json = read(JSON, r#"{"a":"","b":null,"other":[1,{"x":2}],"other":true,"c":"%"}"#).unwrap();
         for mut fields in [form, json] {

@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_absent_or_wrong_setting_is_named_and_its_value_is_not_quoted() {
+    fn an_absent_or_wrong_setting_is_named_without_its_value() {
         let settings = Settings(|name: &str| match name {
             "WRONG" => Some("hunter2".to_owned()),
             "EMPTY" => Some(String::new()),

@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sign_in_forgets_failures_and_makes_the_address_known_for_90_days() {
+    fn a_sign_in_forgets_failures_and_knows_the_address_for_90_days() {
         let pair = Pair::signed_in(NOW);
         assert_eq!((pair.failures, pair.wait(NOW)), (0, None));
         assert!(pair.is_known(later(90 * 86_400 - 1)));

@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_password_has_8_to_128_characters_and_is_not_the_username() {
+    fn a_new_password_is_8_to_128_characters_but_not_the_username() {
         let username = Username::parse("JohnDoe.1").unwrap();
         let unfit = |text: &str| NewPassword::new(text.to_owned(), &username).err();
         for fit in ["a7!f3k9z", "ä\0🔑 5678", &"🔑".repeat(128)] {

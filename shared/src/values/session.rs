@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn the_token_before_the_last_is_good_in_the_window_and_reuse_after_it() {
+    fn the_token_before_the_last_alone_has_a_grace_window() {
         let session = Session { counter: 5, ..session() };
         for seconds in 0..=10 {
             assert_eq!(session.token_use(4, &POLICY, later(seconds)), RefreshTokenUse::JustUsed);

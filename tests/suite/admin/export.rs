@@ -80,7 +80,7 @@ async fn rows_that_cannot_be_read_are_named_and_left_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_format_that_would_lose_something_or_a_place_that_is_none_is_refused() {
+async fn a_lossy_format_and_an_impossible_place_are_refused() {
     let api = Api::start().await;
     let folder = TempDir::new().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();

@@ -185,7 +185,7 @@ error: refused lines: 17";
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn refused_lines_of_csv_and_htpasswd_take_no_other_line_with_them() {
+async fn a_refused_line_of_csv_or_htpasswd_leaves_the_others() {
     let api = Api::start().await;
     let hash = HASHES[0].2;
     let csv = format!("username,hash\nshort\nlong,{hash},canary\nlost,\"{hash}\n{hash},swapped\n\"good\",{hash}\n");
@@ -291,7 +291,7 @@ async fn hashes_that_are_dearer_than_the_stacks_are_warned_of() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_import_that_was_killed_goes_on_and_loses_and_doubles_nothing() {
+async fn an_import_resumed_after_a_kill_loses_and_doubles_nothing() {
     let api = Api::start().await;
     let file = many(3000, |_| None);
     let mut child = begun(&api, &file).await;

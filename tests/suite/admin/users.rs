@@ -28,7 +28,7 @@ async fn a_name_that_nobody_can_register_can_be_given_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_password_or_scope_that_breaks_a_rule_is_refused_with_the_rule() {
+async fn a_name_password_or_scope_is_refused_with_the_broken_rule() {
     let api = Api::start().await;
     for (arguments, input, message) in [
         (&["user", "add", "a b"][..], "a long password", "must be 1 to 64 characters"),
@@ -121,7 +121,7 @@ async fn new_scopes_take_the_place_of_the_old_ones() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_is_disabled_deleted_or_given_a_new_password_is_signed_out() {
+async fn disabling_deleting_and_a_new_password_sign_the_user_out() {
     for (command, input) in [("disable", ""), ("delete", ""), ("set-password", "another long password\n")] {
         let api = Api::start().await;
         let signed_in = api.sign_in().await;

@@ -237,7 +237,7 @@ async fn the_end_of_a_session_is_final() {
 }
 
 #[tokio::test]
-async fn all_sessions_go_but_the_spared_one_and_the_live_ones_are_counted() {
+async fn all_sessions_but_the_spared_one_go_and_live_ones_are_counted() {
     let store = store().await;
     let john = username("johndoe");
     let sessions: Vec<Session> = (0..40).map(|_| session()).collect();

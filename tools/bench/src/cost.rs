@@ -238,7 +238,7 @@ mod tests {
 
     /// A million calls of 120 ms at 1536 MB are 180,000 GB-seconds.
     #[test]
-    fn a_million_calls_cost_their_gigabyte_seconds_and_their_requests() {
+    fn a_million_calls_cost_their_gigabyte_seconds_and_requests() {
         assert!((lambda(120.0, 1536.0, Processor::X86) - 3.20).abs() < 0.01);
         assert!((lambda(120.0, 1536.0, Processor::Arm) - 2.60).abs() < 0.01);
     }

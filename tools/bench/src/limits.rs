@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_several_threads_do_gets_some_room_and_what_one_does_gets_none() {
+    fn only_the_figures_of_several_threads_get_some_room() {
         let numbers = |threads| [("allocations", 200), ("futexes", 2), ("threads", threads)];
         let read = |written: &Figures| toml::from_str::<Figures>(&written.to_toml()).unwrap();
         assert_eq!(read(&figures("login", &numbers(1))), figures("login", &numbers(1)));

@@ -155,7 +155,7 @@ fn says_what_an_address_has_to_be_that_is_none_of_this_machine() {
 }
 
 #[test]
-fn refuses_a_parameter_that_the_template_does_not_allow_and_starts_nothing() {
+fn refuses_a_parameter_against_the_template_and_starts_nothing() {
     let root = workspace();
     for (parameter, part) in [
         ("Cost=99", "the parameter Cost can't be `99`: it must be at most 15 (MaxValue)"),

@@ -112,7 +112,7 @@ async fn a_waiting_call_whose_caller_got_504_is_not_made() {
 }
 
 #[tokio::test]
-async fn a_call_whose_client_hangs_up_while_an_instance_starts_is_not_made() {
+async fn a_call_whose_client_hangs_up_during_the_start_is_not_made() {
     let bench = Bench::with(one_instance()).await;
     for milliseconds in (0..40).step_by(2) {
         let call = bench.call("");
@@ -141,7 +141,7 @@ async fn a_call_that_was_fetched_runs_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_call_that_waits_too_long_for_its_turn_is_throttled_and_not_made() {
+async fn a_call_that_waits_too_long_is_throttled_and_not_made() {
     let bench = Bench::with(Limits { queue: Duration::from_millis(200), ..one_instance() }).await;
     let (first, gate) = bench.held().await;
     let second = bench.call("").await.unwrap();
@@ -153,7 +153,7 @@ async fn a_call_that_waits_too_long_for_its_turn_is_throttled_and_not_made() {
 }
 
 #[tokio::test]
-async fn instances_without_calls_are_ended_and_started_again_when_needed() {
+async fn idle_instances_are_ended_and_started_again_when_needed() {
     let idle = Duration::from_millis(300);
     let bench = Bench::with(Limits { idle, ..Limits::default() }).await;
     let first = bench.process().await;

@@ -314,7 +314,7 @@ mod rotation {
     }
 
     #[tokio::test]
-    async fn names_the_step_that_fails_and_is_taken_up_with_the_same_version() {
+    async fn names_the_failed_step_and_resumes_with_the_same_version() {
         for (index, step) in STEPS.into_iter().enumerate() {
             let bench = Bench::start().await;
             bench.put(COUNTER, OTHER_ID, &format!(r#"{{"turn":6,"fail":"{step}"}}"#), &[]).await.unwrap();
@@ -337,7 +337,7 @@ mod rotation {
     }
 
     #[tokio::test]
-    async fn repeats_the_steps_of_one_that_failed_when_its_version_was_in_use() {
+    async fn repeats_its_steps_after_a_failure_with_its_version_in_use() {
         let bench = Bench::start().await;
         bench.put(COUNTER, OTHER_ID, r#"{"turn":6,"fail":"the end"}"#, &[]).await.unwrap();
         let rotation = bench.client.rotate_secret().secret_id(COUNTER).client_request_token(ID).send().await;

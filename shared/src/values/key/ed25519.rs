@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn the_points_of_order_8_are_on_the_curve_and_double_to_one_of_order_4() {
+    fn points_of_order_8_are_on_the_curve_and_double_to_order_4() {
         // The double's y is (y² + x²) / (1 - dx²y²), and y = 0 has order 4: so x² = -y², and -x² + y² = 1 + dx²y² becomes
         // 2y² = 1 - dy⁴, where d is -121665/121666.
         let prime = (BigUint::from(1u8) << 255u8) - 19u8;

@@ -445,7 +445,7 @@ fn a_secret_is_no_public_key() {
 }
 
 #[test]
-fn a_verifier_takes_the_secrets_of_a_private_ring_and_nothing_else_of_it() {
+fn a_verifier_takes_only_the_secrets_of_a_private_ring() {
     let secret = with(with(private(Algorithm::Hs256), "exp", json!(NOW)), "key_ops", json!(["sign"]));
     let (dropped, point) = (private(Algorithm::Hs256), private(Algorithm::Es256));
     let ring = SigningKeys::parse(&json!({ "keys": [point, secret, dropped] }).to_string()).unwrap();
@@ -492,7 +492,7 @@ fn retention(signs_from: Timestamp, verifies_until: Timestamp) -> Retention {
 }
 
 #[test]
-fn a_rotation_puts_the_new_key_in_front_and_gives_the_others_an_end() {
+fn a_rotation_puts_the_new_key_first_and_gives_others_an_end() {
     let mut old = json!({ "keys": [private(Algorithm::EdDsa), private(Algorithm::Rs256), private(Algorithm::Hs256)] });
     old["keys"][1]["exp"] = json!(NOW.after(HOUR));
     old["keys"][2]["exp"] = json!(NOW);
@@ -553,7 +553,7 @@ fn a_dropped_key_is_gone() {
 }
 
 #[test]
-fn what_a_key_made_for_refresh_tokens_outlives_the_key_by_a_session() {
+fn a_refresh_key_outlives_its_signing_key_by_a_session() {
     for algorithm in Algorithm::ALL {
         let first = ring(algorithm, NOW);
         let id = ids(&first)[0].to_owned();
@@ -587,7 +587,7 @@ fn what_a_key_made_for_refresh_tokens_outlives_the_key_by_a_session() {
 }
 
 #[test]
-fn refresh_keys_of_different_keys_differ_and_none_is_the_signing_key_s_own_secret() {
+fn refresh_keys_differ_and_none_is_its_signing_keys_secret() {
     let (one, other) = (ring(Algorithm::Hs256, NOW), ring(Algorithm::Hs256, NOW));
     let code = |ring: &SigningKeys| ring.newest().unwrap().refresh_key().code(b"message");
     assert_ne!(code(&one), code(&other));
@@ -614,7 +614,7 @@ proptest! {
 
     /// Time goes on in small steps; now and then the ring rotates, with whatever head start.
     #[test]
-    fn rotations_leave_no_moment_without_a_signer_and_no_token_without_its_key(
+    fn rotations_always_leave_a_signer_and_every_tokens_key(
         steps in prop::collection::vec((1u64..40, prop::option::weighted(0.3, 0u64..60)), 1..60),
         lifetime in 1u64..100,
     ) {

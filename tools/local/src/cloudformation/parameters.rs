@@ -235,7 +235,7 @@ Parameters:
     }
 
     #[test]
-    fn a_value_that_breaks_a_constraint_is_refused_with_its_name_and_the_constraint() {
+    fn a_refused_value_is_named_with_the_constraint_it_breaks() {
         for (name, value, message) in [
             ("Cost", "99", "the parameter Cost can't be `99`: it must be at most 15 (MaxValue)"),
             ("Cost", "9", "the parameter Cost can't be `9`: it must be at least 10 (MinValue)"),

@@ -80,7 +80,7 @@ fn eddsa_takes_and_refuses_as_wycheproof_has_it() {
 }
 
 #[test]
-fn rs256_takes_and_refuses_as_wycheproof_has_it_but_for_keys_with_the_exponent_3() {
+fn rs256_agrees_with_wycheproof_but_for_the_exponent_3() {
     let file = include_str!("../../../../../tests/vectors/wycheproof_rs256.json");
     // The loader wants exponents from 65537 on. The acceptable one leaves out a NULL, which aws-lc wants.
     let expected = tally([
@@ -93,7 +93,7 @@ fn rs256_takes_and_refuses_as_wycheproof_has_it_but_for_keys_with_the_exponent_3
 }
 
 #[test]
-fn hs256_takes_and_refuses_as_wycheproof_has_it_but_for_short_keys_and_cut_codes() {
+fn hs256_agrees_with_wycheproof_but_for_short_keys_and_codes() {
     let file = include_str!("../../../../../tests/vectors/wycheproof_hs256.json");
     // Half of the vectors are for codes of 128 bits: HS256's have 256. Keys of 128 bits are too short for it.
     let expected = tally([

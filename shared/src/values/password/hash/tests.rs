@@ -150,7 +150,7 @@ fn a_plain_hash_takes_no_nul() {
 }
 
 #[test]
-fn a_refusal_by_a_cheaper_hash_takes_as_much_work_as_one_by_a_hash_of_the_whole_cost() {
+fn a_refusal_by_a_cheaper_hash_takes_the_work_of_the_whole_cost() {
     let work = |cost: Cost| 1_u64 << cost.0;
     for spent in 4..=16 {
         for whole in spent..=16 {

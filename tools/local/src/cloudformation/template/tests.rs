@@ -160,7 +160,7 @@ fn what_cannot_be_served_is_named() {
 
 /// What is emulated is what the project's own template uses.
 #[test]
-fn the_template_of_the_project_uses_every_intrinsic_function_that_is_emulated() {
+fn the_template_uses_every_emulated_intrinsic_function() {
     let yaml = include_str!("../../../../../template.yaml");
     for used in ["!Ref ", "!GetAtt ", "!Sub ", "!If ", "!Join ", "!Select ", "!Equals ", "!Not ", "!Or "] {
         assert!(yaml.contains(used), "{used}");

@@ -1,4 +1,4 @@
-"""Checks tokens, keys and password hashes against independent implementations: PyJWT, jwcrypto and passlib.
+"""Checks tokens, keys and password hashes against independent implementations: PyJWT, jwcrypto, passlib and Django.
 
 Starts the stack once for each algorithm.
 """
@@ -8,6 +8,7 @@ import json
 import urllib.request
 
 import jwt
+from django.contrib.auth.hashers import BCryptPasswordHasher, BCryptSHA256PasswordHasher
 from jwcrypto import jwk, jws
 from passlib.hash import bcrypt, bcrypt_sha256
 from stack import request, run, stack
@@ -90,31 +91,60 @@ def check_minted(api, private, claims):
     print("tokens that PyJWT signs are taken, and damaged ones refused")
 
 
+def others_hashes(password):
+    """What other systems have for the password: each hash, and whether it sees all of a password."""
+    yield bcrypt_sha256.using(rounds=4).hash(password), True
+    for ident in ("2a", "2b"):
+        yield bcrypt_sha256.using(rounds=4, version=1, ident=ident).hash(password), True
+    django = BCryptSHA256PasswordHasher()
+    django.rounds = 4
+    yield django.encode(password, django.salt()), True
+    if "\0" not in password:
+        for ident in ("2a", "2b", "2y"):
+            plain = bcrypt.using(rounds=4, ident=ident).hash(password)
+            yield plain, False
+            yield "{bcrypt}" + plain, False
+        django = BCryptPasswordHasher()
+        django.rounds = 4
+        yield django.encode(password, django.salt()), False
+
+
+def check_hash(api, store, name, password, text, sees_all):
+    """A user with this hash signs in, and has one of our own form from then on, if the hash has seen the whole password."""
+    row = {
+        "pk": {"S": f"USER#{name}"}, "sk": {"S": "USER"}, "username": {"S": name},
+        "password_hash": {"S": text}, "status": {"S": "active"},
+        "created_at": {"N": "0"}, "updated_at": {"N": "0"},
+    }
+    dynamodb(store, "PutItem", {"TableName": "gatehouse", "Item": row})
+
+    def login(typed):
+        return request(f"{api}/login", {"username": name, "password": typed})[0]
+
+    def stored():
+        key = {"pk": row["pk"], "sk": row["sk"]}
+        answer = dynamodb(store, "GetItem", {"TableName": "gatehouse", "Key": key, "ConsistentRead": True})
+        return answer["Item"]["password_hash"]["S"]
+
+    length = len(password.encode())
+    seen_whole = sees_all or length < 72
+    assert login(password + "!") == (401 if seen_whole else 200), text
+    # Had the typo been hashed, this would be 401.
+    assert login(password) == 200, text
+    if not seen_whole:
+        assert stored() == text, text
+        return
+    renewed = stored()
+    assert renewed.startswith("$bcrypt-sha256$v=2,t=2b,r=12$"), renewed
+    assert bcrypt_sha256.verify(password, renewed) and not bcrypt_sha256.verify("wrong", renewed)
+
+
 def check_hashes(api, store):
-    passwords = ["secret", "pässwörd \U0001f511", "x" * 100, "a\0b"]
+    passwords = ["secret", "pässwörd \U0001f511", "x" * 71, "x" * 72, "x" * 100, "a\0b"]
     for number, password in enumerate(passwords):
-        hashes = [bcrypt_sha256.using(rounds=4).hash(password)]
-        if "\0" not in password:
-            hashes += [bcrypt.using(rounds=4, ident=ident).hash(password) for ident in ("2a", "2b", "2y")]
-        for position, text in enumerate(hashes):
-            name = f"passlib{number}-{position}"
-            row = {
-                "pk": {"S": f"USER#{name}"}, "sk": {"S": "USER"}, "username": {"S": name},
-                "password_hash": {"S": text}, "status": {"S": "active"},
-                "created_at": {"N": "0"}, "updated_at": {"N": "0"},
-            }
-            dynamodb(store, "PutItem", {"TableName": "gatehouse", "Item": row})
-            login = lambda text: request(f"{api}/login", {"username": name, "password": text})[0]
-            assert login(password + "!" if len(password) < 72 else "!") == 401, text
-            assert login(password) == 200, text
-            # What the sign-in has put in its place is passlib's own format.
-            key = {"pk": row["pk"], "sk": row["sk"]}
-            renewed = dynamodb(store, "GetItem", {"TableName": "gatehouse", "Key": key, "ConsistentRead": True})
-            renewed = renewed["Item"]["password_hash"]["S"]
-            assert renewed.startswith("$bcrypt-sha256$v=2,t=2b,r=12$"), renewed
-            if position == 0:
-                assert bcrypt_sha256.verify(password, renewed) and not bcrypt_sha256.verify("wrong", renewed)
-    print("passlib's hashes sign in, and passlib verifies ours")
+        for position, (text, sees_all) in enumerate(others_hashes(password)):
+            check_hash(api, store, f"other{number}-{position}", password, text, sees_all)
+    print("hashes of passlib, Django and Spring's form sign in, and passlib verifies ours")
 
 
 def main():

@@ -105,7 +105,7 @@ impl Forger {
                 let x = aws_lc_rs::signature::KeyPair::public_key(&pair).as_ref().to_vec();
                 json!({ "kty": "OKP", "crv": "Ed25519", "x": encode(x), "d": encode([7; 32]) })
             }
-            Algorithm::Hs256 => json!({ "kty": "oct", "k": encode([7; 32]) }),
+            Algorithm::Hs256 => json!({ "kty": "oct", "k": encode((0..32).collect::<Vec<u8>>()) }),
         };
         Self::read(&with(with(jwk, "kid", json!(ours.kid)), "alg", json!(algorithm.name())))
     }

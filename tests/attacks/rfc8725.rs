@@ -112,6 +112,12 @@ fn section_3_5_a_key_has_enough_entropy_and_no_password_is_one() {
     for short in ["", "secret", "correct horse battery staple", &"x".repeat(31)] {
         assert_no_key(&with(secret.clone(), "k", json!(encode(short))), short);
     }
+    // Nor is a text of 32 bytes or more, nor one byte many times.
+    for weak in
+        ["correct horse battery staple, and some more of it", "09d25e094faa6ca2556c818166b7a956", &"\0".repeat(64)]
+    {
+        assert_no_key(&with(secret.clone(), "k", json!(encode(weak))), weak);
+    }
     // A text in place of base64url is none, however long.
     assert_no_key(&with(secret, "k", json!("correct horse battery staple, and some more of it")), "a phrase");
     // Those that we make ourselves have 32 random bytes.

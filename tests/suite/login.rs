@@ -213,11 +213,11 @@ async fn any_password_signs_in_as_it_was_set_and_no_other_does() {
 #[tokio::test]
 async fn an_imported_hash_signs_in_and_is_renewed() {
     let api = Api::start().await;
-    // passlib 1.7.4: bcrypt.using(rounds=4, ident="2y").hash("test"), and "x" * 80 with "2b".
+    // passlib 1.7.4: bcrypt.using(rounds=4, ident="2y").hash("test"), and 71 bytes with "2b".
     for (name, password, imported) in [
         ("passlib", "test", "$2y$04$wR0kiXd02dMJdvAZ2PXuauUY5hsR1E1VMbQoe7Bvi/ZojiEYyB9Bm"),
         ("django", "test", "bcrypt$$2y$04$wR0kiXd02dMJdvAZ2PXuauUY5hsR1E1VMbQoe7Bvi/ZojiEYyB9Bm"),
-        ("long", &"x".repeat(80), "$2b$04$DFpog9GK2Tmis56sfmTXW.JwJly.lpWePc/MmTrjaESLoT8NMsfCG"),
+        ("long", &("y".repeat(70) + "z"), "$2b$04$pykal28CRmZKPzEJJzhg/ed.pD.BSXEPPY966mxO73D1DVcuzHRhW"),
     ] {
         api.add_user(name, PasswordHash::parse(imported).unwrap(), "", Status::Active).await;
         assert_invalid_credentials(&api.login(&[("username", name), ("password", "wrong password")]).await);
@@ -229,9 +229,24 @@ async fn an_imported_hash_signs_in_and_is_renewed() {
             assert!(renewed.as_str().starts_with("$bcrypt-sha256$v=2,t=2b,r=4$"), "{name}");
         }
     }
-    // What plain bcrypt cut off counts now.
-    let prefix = "x".repeat(79);
-    assert_invalid_credentials(&api.login(&[("username", "long"), ("password", &prefix)]).await);
+}
+
+#[tokio::test]
+async fn a_typo_that_plain_bcrypt_does_not_see_locks_nobody_out() {
+    let api = Api::start().await;
+    // passlib 1.7.4: bcrypt.using(rounds=4, ident="2b").hash("y" * 71 + "z" + "right end"), and without the end.
+    let seen = "y".repeat(71) + "z";
+    for (name, owners, imported) in [
+        ("longer", format!("{seen}right end"), "$2b$04$AWAJIlAiCRTMFWtB6UI1v.IAHQpsGwfuW8r1Dmt83zGKIPwYh6oFC"),
+        ("full", seen.clone(), "$2b$04$jh3wVFH1GjA9Cu0D0uEJE.PUTBPlJd5nktGCfxU/jc8l.NkGwnhA6"),
+    ] {
+        api.add_user(name, PasswordHash::parse(imported).unwrap(), "", Status::Active).await;
+        for typed in [&format!("{seen}wrong end"), &seen, &owners] {
+            assert_eq!(api.login(&[("username", name), ("password", typed)]).await.status, 200, "{name}");
+            assert_eq!(api.user(name).await.password_hash.as_str(), imported, "{name}");
+        }
+        assert_invalid_credentials(&api.login(&[("username", name), ("password", &seen[1..])]).await);
+    }
 }
 
 #[tokio::test]
@@ -246,7 +261,7 @@ async fn only_a_hash_of_another_cost_is_renewed() {
     let costly = PasswordHash::renew(&password, Cost::new(5).unwrap(), &mut rng);
     api.add_user("jane", costly, "", Status::Active).await;
     assert_eq!(api.login(&[("username", "jane"), ("password", PASSWORD)]).await.status, 200);
-    assert!(!api.user("jane").await.password_hash.needs_rehash(Cost::new(4).unwrap()));
+    assert!(!api.user("jane").await.password_hash.needs_renewal(Cost::new(4).unwrap(), &password));
 }
 
 #[tokio::test]

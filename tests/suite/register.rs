@@ -70,6 +70,39 @@ async fn a_taken_name_is_told_whatever_its_case_and_nothing_changes() {
 }
 
 #[tokio::test]
+async fn a_reserved_name_is_as_if_it_were_taken_whether_or_not_it_is() {
+    let api = open().await;
+    api.add_user("support", hash(PASSWORD), "read", Status::Active).await;
+    let proxy = Proxy::start(api.stack.store_url()).await;
+    assert!(api.stack.set_variable("account", "AWS_ENDPOINT_URL_DYNAMODB", &proxy.url).await);
+    let calls = || ["UpdateItem", "PutItem", "GetItem"].map(|operation| proxy.count(operation));
+    let taken = register(&api, "johndoe", "another password").await;
+    assert_eq!(calls(), [1, 1, 0]);
+    for (number, name) in (2..).zip(["admin", "Administrator", "ROOT", "system", "support", "no-reply"]) {
+        let answer = register(&api, name, "another password").await;
+        answer.error(409, "username_taken");
+        assert_eq!((&answer.text, calls()), (&taken.text, [number, number, 0]), "{name}");
+    }
+    assert_eq!(api.count_rows("USER#").await, 2);
+    assert_eq!(sign_in(&api, "support", PASSWORD).await.status, 200);
+    assert!(api.log().contains("username_reserved"), "{}", api.log());
+    // A name is reserved as a whole.
+    assert_eq!(register(&api, "admin1", "another password").await.status, 201);
+    // In an outage it is no refusal.
+    api.stack.stop_store().await;
+    register(&api, "admin", "another password").await.error(503, "temporarily_unavailable");
+}
+
+#[tokio::test]
+async fn the_reserved_names_are_those_of_the_setting() {
+    let parameters = vec![("ReservedNames", "boss,Gatehouse")];
+    let api = Api::with(Setup { parameters, ..Setup::default() }).await;
+    for (name, status) in [("BOSS", 409), ("gatehouse", 409), ("admin", 201)] {
+        assert_eq!(register(&api, name, "another password").await.status, status, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn of_two_registrations_of_one_name_at_once_exactly_one_wins() {
     let api = open().await;
     for round in 0..100 {

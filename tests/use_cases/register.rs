@@ -18,6 +18,7 @@ fn registration(instance: &Instance, per_address: u64) -> Registration {
         store: instance.store.clone(),
         authenticator: instance.authenticator.clone(),
         scopes: scopes("profile"),
+        reserved: "admin,root".parse().unwrap(),
         per_address,
         clock: instance.clock.clone(),
     }

@@ -8,7 +8,7 @@ use shared::{
     BoxError,
     lambda::{
         Answer, Call, Function, Problem, Router,
-        settings::{BCRYPT_COST, REGISTRATION, REGISTRATION_SCOPES, REGISTRATIONS_PER_ADDRESS, Switch},
+        settings::{BCRYPT_COST, REGISTRATION, REGISTRATION_SCOPES, REGISTRATIONS_PER_ADDRESS, RESERVED_NAMES, Switch},
     },
     routes,
     use_cases::{authenticate::Authenticator, change_password::PasswordChange, register::Registration},
@@ -28,6 +28,7 @@ async fn main() -> Result<(), BoxError> {
             store: store.clone(),
             authenticator: authenticator.clone(),
             scopes: function.optional(&REGISTRATION_SCOPES)?.unwrap_or_default(),
+            reserved: function.setting(&RESERVED_NAMES)?,
             per_address: function.setting(&REGISTRATIONS_PER_ADDRESS)?.get(),
             clock: clock.clone(),
         },

@@ -8,15 +8,17 @@ use shared::{
 
 pub(crate) fn of_registration(error: RegistrationError) -> Problem {
     match error {
-        RegistrationError::Taken => {
-            let response =
-                ErrorResponse::new(StatusCode::CONFLICT, "username_taken", "Another account has this username");
-            Problem::refused(response, "username_taken")
-        }
+        RegistrationError::Taken => Problem::refused(username_taken(), "username_taken"),
+        // The log alone tells the two apart.
+        RegistrationError::Reserved => Problem::refused(username_taken(), "username_reserved"),
         RegistrationError::TooMany(wait) => Problem::refused(ErrorResponse::slow_down(wait), "too_many_registrations")
             .recorded(|record| record.with("limit", "registrations").counting(Metric::Throttles)),
         RegistrationError::Unavailable(unavailable) => unavailable.into(),
     }
+}
+
+fn username_taken() -> ErrorResponse {
+    ErrorResponse::new(StatusCode::CONFLICT, "username_taken", "Another account has this username")
 }
 
 pub(crate) fn of_password_change(error: PasswordChangeError) -> Problem {

@@ -17,6 +17,7 @@ use crate::values::{
     scope::Scopes,
     session::{self, GraceWindow, IdleTimeout, RevocationDelay},
     time::Seconds,
+    username::ReservedNames,
 };
 
 /// A setting of this type.
@@ -128,6 +129,11 @@ macro_rules! settings {
     };
 }
 
+/// Names by which users would take a stranger for whoever runs the service, and the mailboxes of RFC 2142.
+const DEFAULT_RESERVED_NAMES: &str = "admin,administrator,root,superuser,sysadmin,system,operator,moderator,staff,owner,\
+    support,help,helpdesk,service,security,abuse,info,postmaster,hostmaster,webmaster,noreply,no-reply,\
+    anonymous,guest,nobody";
+
 settings! {
     ACCESS_TOKEN_LIFETIME: access_token::Lifetime = "ACCESS_TOKEN_LIFETIME", Some("1800"), Some("AccessTokenLifetime"),
         "seconds that a token is valid, 60 to 86400";
@@ -152,6 +158,8 @@ settings! {
         "the scopes of accounts made so, separated by commas";
     REGISTRATIONS_PER_ADDRESS: Bounded<1, 1_000_000> = "REGISTRATIONS_PER_ADDRESS", Some("20"), Some("RegistrationsPerAddress"),
         "how many accounts one address may ask for in an hour of the clock, 1 to 1000000";
+    RESERVED_NAMES: ReservedNames = "RESERVED_NAMES", Some(DEFAULT_RESERVED_NAMES), Some("ReservedNames"),
+        "usernames that `POST /register` says are taken, in whatever case, separated by commas";
     BCRYPT_COST: Cost = "BCRYPT_COST", Some("12"), Some("BcryptCost"),
         "cost of password hashes, 10 to 15; a step doubles the time. Older hashes are renewed at the next sign-in";
     CORS_ORIGINS: Origins = "CORS_ORIGINS", None, Some("CorsOrigins"),

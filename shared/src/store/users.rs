@@ -96,6 +96,17 @@ impl Store {
         }
     }
 
+    /// Makes the call that adds an account, on a condition that never holds: whoever may not have the name waits as long
+    /// as for one that is taken, and can be told the same.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where the call fails otherwise.
+    pub async fn refuse_user(&self, user: &User) -> Result<(), StoreError> {
+        let row = rows::write(user_key(&user.username), |serializer| UserRow::serialize(user, serializer))?;
+        let never = "attribute_exists(pk) AND attribute_not_exists(pk)";
+        requests::put_or_find(self.put_new(row).condition_expression(never)).await.map(drop)
+    }
+
     /// Puts `new` in the place of the hash `old` of the same password. `false`: the hash is no longer
     /// `old`, and stays.
     ///

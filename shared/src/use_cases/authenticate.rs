@@ -161,10 +161,10 @@ impl Authenticator {
         on_a_thread_of_its_own(move || PasswordHash::new(&password, cost, &mut random)).await
     }
 
-    /// Puts a hash of today's form and cost into the place of an older one, of a password that was just verified. Where
-    /// that fails the next sign-in tries again.
+    /// Puts a hash of today's form and cost into the place of an older one, of a password that was just verified, unless
+    /// the older one has not seen the whole password. Where that fails the next sign-in tries again.
     pub async fn renew_hash(&self, user: &User, password: &Password) {
-        if !user.password_hash.needs_rehash(self.cost) {
+        if !user.password_hash.needs_renewal(self.cost, password) {
             return;
         }
         if let Err(error) = self.replace_hash(user, password).await {

@@ -6,8 +6,13 @@ use super::{Unavailable, authenticate::Authenticator};
 use crate::{
     store::{Store, StoreError},
     values::{
-        client::Client, guessing::Address, password::NewPassword, scope::Scopes, time::Clock, user::User,
-        username::Username,
+        client::Client,
+        guessing::Address,
+        password::NewPassword,
+        scope::Scopes,
+        time::Clock,
+        user::User,
+        username::{ReservedNames, Username},
     },
 };
 
@@ -17,6 +22,9 @@ pub enum RegistrationError {
     /// Another account has the name. Who registers has to be told.
     #[error("another account has the name")]
     Taken,
+    /// The name is one that nobody can register. Who registers is told the same as of a taken one.
+    #[error("the name is reserved")]
+    Reserved,
     /// Too many accounts were asked for from the address; it may ask again after this time.
     #[error("too many accounts were asked for from the address")]
     TooMany(Duration),
@@ -33,6 +41,8 @@ pub struct Registration {
     pub authenticator: Authenticator,
     /// What a new account may do.
     pub scopes: Scopes,
+    /// The names that nobody can register.
+    pub reserved: ReservedNames,
     /// How many accounts may be asked for from one address in an hour.
     pub per_address: u64,
     /// The time.
@@ -41,7 +51,7 @@ pub struct Registration {
 
 impl Registration {
     /// Makes an account. The password is hashed before anybody looks whether the name is free, so that both answers
-    /// take the same work.
+    /// take the same work. A reserved name takes it too, whether or not an account has it.
     ///
     /// # Errors
     /// [`RegistrationError`] says why not.
@@ -58,6 +68,10 @@ impl Registration {
         }
         let hash = self.authenticator.hash(password).await?;
         let user = User::new(username, hash, self.scopes.clone(), self.clock.now());
+        if self.reserved.contains(&user.username) {
+            self.store.refuse_user(&user).await.map_err(Unavailable::from)?;
+            return Err(RegistrationError::Reserved);
+        }
         self.add(&user).await?;
         Ok(user)
     }

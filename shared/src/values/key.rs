@@ -158,8 +158,12 @@ pub enum KeyProblem {
     Roca,
     #[error("lacks a member, or has one that is not base64url of the right length")]
     Material,
-    #[error("has a secret shorter than 32 bytes")]
+    #[error("has a secret shorter than 32 bytes; this makes a good one: {}", hmac::MAKES_A_SECRET)]
     ShortSecret,
+    #[error("has a secret that is text, which can be guessed; this makes a good one: {}", hmac::MAKES_A_SECRET)]
+    TextSecret,
+    #[error("has a secret with fewer than 16 different bytes; this makes a good one: {}", hmac::MAKES_A_SECRET)]
+    RepetitiveSecret,
     #[error("has public and private members that do not belong together")]
     Mismatch,
     #[error("has no private member to sign with")]

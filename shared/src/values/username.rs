@@ -66,6 +66,32 @@ impl PartialEq for Username {
 
 impl Eq for Username {}
 
+/// Names that nobody can register; an operator can still give them to somebody.
+#[derive(Clone, Debug)]
+pub struct ReservedNames(Vec<Username>);
+
+/// The text is no list of names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be a list of usernames, separated by commas")]
+pub struct InvalidReservedNames;
+
+impl ReservedNames {
+    /// Whether the name is one of them, in whatever case.
+    #[must_use]
+    pub fn contains(&self, username: &Username) -> bool {
+        self.0.contains(username)
+    }
+}
+
+impl FromStr for ReservedNames {
+    type Err = InvalidReservedNames;
+
+    fn from_str(text: &str) -> Result<Self, InvalidReservedNames> {
+        let names = text.split(',').map(|name| Username::parse(name.trim()));
+        names.collect::<Result<_, _>>().map(Self).map_err(|_| InvalidReservedNames)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,5 +117,16 @@ mod tests {
         assert_eq!(typed, other);
         assert_eq!(typed.folded(), other.folded());
         assert_eq!(typed.to_string(), "JohnDoe");
+    }
+
+    #[test]
+    fn reserved_names_are_compared_whole_and_in_whatever_case() {
+        let reserved: ReservedNames = "admin, Root,no-reply".parse().unwrap();
+        let contains = |name: &str| reserved.contains(&Username::parse(name).unwrap());
+        assert!(["admin", "ADMIN", "root", "No-Reply"].into_iter().all(contains));
+        assert!(!["admin1", "adm", "admin@example.com", "johndoe"].into_iter().any(contains));
+        for text in ["", ",", "admin,", "a b", "admin;root"] {
+            assert!(text.parse::<ReservedNames>().is_err(), "{text}");
+        }
     }
 }

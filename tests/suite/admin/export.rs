@@ -11,7 +11,15 @@ use crate::api::{Api, hash};
 async fn with_several_users() -> Api {
     let api = Api::start().await;
     let plain = "$2y$04$wR0kiXd02dMJdvAZ2PXuauUY5hsR1E1VMbQoe7Bvi/ZojiEYyB9Bm";
-    api.add_user("Plain", PasswordHash::parse(plain).unwrap(), "", Status::Active).await;
+    // Hashes as other systems have them.
+    for (name, hash) in [
+        ("Plain", plain),
+        ("spring", "{bcrypt}$2y$04$wR0kiXd02dMJdvAZ2PXuauUY5hsR1E1VMbQoe7Bvi/ZojiEYyB9Bm"),
+        ("django", "bcrypt_sha256$$2b$04$swjJBTO4y9RU3SlzRS.IWOC66fi.Vd3.i59vd5SztbccQi3sf0wdC"),
+        ("passlib", "$bcrypt-sha256$2a,4$AeO4RRqLH72cAUo10zdSee$pfKl1VK22TXjTHvQfCDiZ4DqDKjCu3m"),
+    ] {
+        api.add_user(name, PasswordHash::parse(hash).unwrap(), "", Status::Active).await;
+    }
     api.add_user("a.b_c@d+e-f", hash("another password"), "one,two three", Status::Disabled).await;
     assert_done(&admin(&api, &["user", "set-scopes", "johndoe", "--scope", "read"], ""));
     api
@@ -29,7 +37,7 @@ async fn what_is_exported_and_imported_is_the_same() {
         fs::write(format!("{file}.part"), "old").unwrap();
         let exported = admin(&api, &["user", "export", file], "");
         assert_eq!(assert_done(&exported), "");
-        assert_eq!(text(&exported.stderr), "users written: 3\n");
+        assert_eq!(text(&exported.stderr), "users written: 6\n");
         assert!(!Path::new(&format!("{file}.part")).exists());
 
         let printed = assert_done(&admin(&api, &["user", "export", "-", "--format", format], ""));
@@ -42,10 +50,10 @@ async fn what_is_exported_and_imported_is_the_same() {
 
         let fresh = Api::start().await;
         assert_done(&admin(&fresh, &["user", "delete", "johndoe"], ""));
-        assert_eq!(assert_done(&admin(&fresh, &["user", "import", file], "")), "3 added, 0 there already, 0 refused\n");
+        assert_eq!(assert_done(&admin(&fresh, &["user", "import", file], "")), "6 added, 0 there already, 0 refused\n");
         assert_eq!(accounts(&fresh.store).await, accounts(&api.store).await);
         let again = admin(&api, &["user", "import", "-", "--format", format], &printed);
-        assert_eq!(assert_done(&again), "0 added, 3 there already, 0 refused\n");
+        assert_eq!(assert_done(&again), "0 added, 6 there already, 0 refused\n");
     }
 }
 
@@ -67,8 +75,8 @@ async fn rows_that_cannot_be_read_are_named_and_left_out() {
     api.damage_hash("plain").await;
     let output = admin(&api, &["user", "export", "-", "--format", "csv"], "");
     assert_refused(&output, "left out: the row \"USER#plain\" has no usable password_hash");
-    assert_refused(&output, "users written: 2\nerror: rows that could not be read, and are left out: 1");
-    assert_eq!(text(&output.stdout).lines().count(), 3);
+    assert_refused(&output, "users written: 5\nerror: rows that could not be read, and are left out: 1");
+    assert_eq!(text(&output.stdout).lines().count(), 6);
 }
 
 #[tokio::test(flavor = "multi_thread")]

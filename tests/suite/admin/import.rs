@@ -22,12 +22,16 @@ use crate::{
 };
 
 /// What other systems have for a user of this name with this password, at costs of 4 and 5.
-const HASHES: [(&str, &str, &str); 6] = [
+const HASHES: [(&str, &str, &str); 10] = [
     ("2a", "U*U*", "$2a$05$CCCCCCCCCCCCCCCCCCCCC.VGOzA784oUp/Z0DY336zx7pLYAy0lwK"),
     ("2b", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", X),
     ("2y", "test", "$2y$04$wR0kiXd02dMJdvAZ2PXuauUY5hsR1E1VMbQoe7Bvi/ZojiEYyB9Bm"),
     ("django", "U*U", "bcrypt$$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"),
     ("django-2y", "test", "bcrypt$$2y$04$wR0kiXd02dMJdvAZ2PXuauUY5hsR1E1VMbQoe7Bvi/ZojiEYyB9Bm"),
+    ("django-sha256", "correct horse", "bcrypt_sha256$$2b$04$swjJBTO4y9RU3SlzRS.IWOC66fi.Vd3.i59vd5SztbccQi3sf0wdC"),
+    ("spring", "U*U", "{bcrypt}$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"),
+    ("v1-2a", "correct horse", "$bcrypt-sha256$2a,4$AeO4RRqLH72cAUo10zdSee$pfKl1VK22TXjTHvQfCDiZ4DqDKjCu3m"),
+    ("v1-2b", "correct horse", "$bcrypt-sha256$2b,4$pKX97IfH0aGtTsCict5Rnu$tLlwLOUIi6xBL3gggeGRcGDKDB1H.Aa"),
     ("passlib", "correct horse", "$bcrypt-sha256$v=2,t=2b,r=4$4sFnYUDLEs4NI6eyU2.Uye$p6WmoK8oZ15Wb.Iwnfu4G8p0eqrt0zS"),
 ];
 
@@ -90,11 +94,11 @@ async fn users_of_every_format_and_every_hash_sign_in() {
         for (file, more) in [(format!("users.{format}"), vec![]), ("users".to_owned(), vec!["--format", format])] {
             let file = File::new(&file, contents);
             let said = assert_done(&import(&api, &file.1, &more));
-            let expected = if more.is_empty() { "6 added, 0 there already" } else { "0 added, 6 there already" };
+            let expected = if more.is_empty() { "10 added, 0 there already" } else { "0 added, 10 there already" };
             assert_eq!(said, format!("{expected}, 0 refused\n"));
         }
         let piped = admin(&api, &["user", "import", "-", "--format", format], contents);
-        assert_eq!(assert_done(&piped), "0 added, 6 there already, 0 refused\n");
+        assert_eq!(assert_done(&piped), "0 added, 10 there already, 0 refused\n");
         for (name, password, _) in HASHES {
             let answer = api.login(&[("username", &format!("{name}.{format}")), ("password", password)]).await;
             assert_eq!(answer.status, 200, "{name}.{format}: {}", answer.text);
@@ -156,8 +160,8 @@ async fn refused_lines_are_reported_and_the_others_added() {
 refused: line 1: the username must be 1 to 64 characters of A-Z, a-z, 0-9 and . _ @ + -
 refused: line 2: the username is missing
 refused: line 3 (no-hash): the hash is missing
-refused: line 4 (apr1): the hash is neither bcrypt of the versions 2a, 2b and 2y nor bcrypt-sha256 of version 2
-refused: line 5 (argon): the hash is neither bcrypt of the versions 2a, 2b and 2y nor bcrypt-sha256 of version 2
+refused: line 4 (apr1): the hash is neither bcrypt of the versions 2a, 2b and 2y nor bcrypt-sha256 of passlib or Django
+refused: line 5 (argon): the hash is neither bcrypt of the versions 2a, 2b and 2y nor bcrypt-sha256 of passlib or Django
 refused: line 6 (costly): the hash has a cost outside 4 to 16
 refused: line 7 (cut): the hash has a damaged salt or digest
 refused: line 8 (scopes): the scopes must be a list of scopes separated by single spaces, each of printable ASCII without \" and \\, at most 1024 characters in all

@@ -21,6 +21,13 @@ async fn a_user_who_was_added_signs_in_with_these_scopes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_nobody_can_register_can_be_given_out() {
+    let api = Api::start().await;
+    assert_done(&admin(&api, &["user", "add", "admin", "--cost", "4"], "a long password\n"));
+    assert_eq!(api.login(&[("username", "admin"), ("password", "a long password")]).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_name_password_or_scope_is_refused_with_the_broken_rule() {
     let api = Api::start().await;
     for (arguments, input, message) in [

@@ -115,7 +115,11 @@ async fn text_of_another_form_is_not_quoted() {
     let intact = table.row("USER#").await;
     for (attribute, value, problem) in [
         ("username", s(format!("{MARK} ")), "must be 1 to 64 characters of A-Z, a-z, 0-9 and . _ @ + -"),
-        ("password_hash", s(MARK), "is neither bcrypt of the versions 2a, 2b and 2y nor bcrypt-sha256 of version 2"),
+        (
+            "password_hash",
+            s(MARK),
+            "is neither bcrypt of the versions 2a, 2b and 2y nor bcrypt-sha256 of passlib or Django",
+        ),
         ("status", s(MARK), "must be active or disabled"),
         ("scopes", ss(&[&format!("{MARK} ")]), "at most 1024 characters in all"),
     ] {

@@ -41,8 +41,9 @@ const READ_AHEAD: usize = 256;
 /// refused, with its number and the reason on standard error. A user of that name with another hash or other scopes stays as
 /// it was. So an import that was interrupted is continued by running it again.
 ///
-/// Hashes are bcrypt ($2a$, $2b$ or $2y$, also behind Django's `bcrypt$`) or passlib's bcrypt-sha256 of version 2, at a cost
-/// from 4 to 16. They are renewed when their users sign in.
+/// Hashes are bcrypt ($2a$, $2b$ or $2y$, also behind Django's `bcrypt$` or Spring's `{bcrypt}`), Django's `bcrypt_sha256$`,
+/// or passlib's bcrypt-sha256 of either version, at a cost from 4 to 16. They are renewed when their users sign in, but for
+/// plain bcrypt with a password of 72 bytes or more.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Import {

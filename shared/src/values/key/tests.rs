@@ -336,7 +336,35 @@ fn refuses_weak_or_damaged_secrets() {
         assert_eq!(signing_problem(&bad), problem);
         assert_eq!(verifying_problem(&bad), problem);
     }
-    SigningKeys::parse(&with(good, "k", json!(jwk::encode(&[7; 32]))).to_string()).unwrap();
+    let bytes: Vec<u8> = (0..32).collect();
+    SigningKeys::parse(&with(good, "k", json!(jwk::encode(&bytes))).to_string()).unwrap();
+}
+
+#[test]
+fn refuses_secrets_that_are_text_or_repeat_themselves() {
+    let good = private(Algorithm::Hs256);
+    let repeated = |different: u8| (0..different).cycle().take(48).collect::<Vec<u8>>();
+    for (secret, problem) in [
+        // jwt.io's, FastAPI's and the like; a line break at the end, and a table of them.
+        (b"a-string-secret-at-least-256-bits-long".to_vec(), KeyProblem::TextSecret),
+        (b"09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7".to_vec(), KeyProblem::TextSecret),
+        (b"09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7\n".to_vec(), KeyProblem::TextSecret),
+        (b"correct horse\tbattery staple\r\n ~~~".to_vec(), KeyProblem::TextSecret),
+        (vec![b'x'; 64], KeyProblem::TextSecret),
+        (vec![0; 32], KeyProblem::RepetitiveSecret),
+        (vec![7; 4096], KeyProblem::RepetitiveSecret),
+        (repeated(15), KeyProblem::RepetitiveSecret),
+    ] {
+        let bad = with(good.clone(), "k", json!(jwk::encode(&secret)));
+        assert_eq!(signing_problem(&bad), problem);
+        assert_eq!(verifying_problem(&bad), problem);
+        let message = problem.to_string();
+        assert!(message.ends_with(r"openssl rand -base64 32 | tr '+/' '-_' | tr -d '=\n'"), "{message}");
+    }
+    let text_but_for_one_byte = [b"a-string-secret-at-least-256-bits-long".as_slice(), &[0x7F]].concat();
+    for secret in [repeated(16), text_but_for_one_byte] {
+        SigningKeys::parse(&with(good.clone(), "k", json!(jwk::encode(&secret))).to_string()).unwrap();
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ pub mod cors;
 pub mod log;
 pub mod metric;
 pub mod router;
+mod security_headers;
 pub mod settings;
 pub mod start;
 

@@ -14,6 +14,7 @@ mod cors;
 mod discovery;
 mod events;
 mod faults;
+mod headers;
 mod keys;
 mod laptop;
 mod layers;

@@ -10,7 +10,7 @@ use lambda_http::{
     service_fn,
 };
 
-use super::{Answer, Call, CallRecord, Caller, Problem, cors::Cors, log::Log};
+use super::{Answer, Call, CallRecord, Caller, Problem, cors::Cors, log::Log, security_headers};
 use crate::routes::{Access, Route};
 
 type Handler<'a> = Box<dyn Fn(Call) -> Pin<Box<dyn Future<Output = Result<Answer, Problem>> + Send + 'a>> + 'a>;
@@ -45,7 +45,7 @@ impl<'a> Router<'a> {
     }
 
     /// Serves requests until the Lambda runtime ends: each goes to its handler, its record to the log, and each answer
-    /// gets the headers that let pages of listed origins read it.
+    /// gets the headers that every answer has, and those that let pages of listed origins read it.
     pub(super) async fn serve(self, log: &Log, cors: &Cors) -> Result<(), lambda_http::Error> {
         let router = &self;
         let mut adapter = Adapter::from(service_fn(move |request: Request| {
@@ -55,6 +55,7 @@ impl<'a> Router<'a> {
             let answer = router.answer(request);
             async move {
                 let mut response = log.call(&request_id, answer).await;
+                security_headers::set(response.headers_mut());
                 cors.allow(origin.as_ref(), response.headers_mut());
                 Ok::<_, Infallible>(response)
             }

@@ -35,4 +35,5 @@ mod settings;
 mod template;
 mod throttle;
 mod token;
+mod trail;
 mod users;

@@ -10,7 +10,7 @@ use lambda_http::{
     service_fn,
 };
 
-use super::{Answer, Call, CallRecord, Caller, Problem, cors::Cors, log::Log, security_headers};
+use super::{Answer, Call, CallRecord, Caller, GatewayRequest, Problem, cors::Cors, log::Log, security_headers};
 use crate::routes::{Access, Route};
 
 type Handler<'a> = Box<dyn Fn(Call) -> Pin<Box<dyn Future<Output = Result<Answer, Problem>> + Send + 'a>> + 'a>;
@@ -71,7 +71,7 @@ impl<'a> Router<'a> {
     /// Answers one request, and says what the log is to say of it. Who answers is decided at once; the answer itself is
     /// the future.
     pub fn answer(&self, request: Request) -> impl Future<Output = (Response<Body>, CallRecord)> + Send + 'a {
-        let caller = Caller::of(&request);
+        let (caller, gateway_request) = (Caller::of(&request), GatewayRequest::of(&request));
         let outcome = self
             .handler(&request, &caller)
             .map(|handler| handler.map(|(route, handler)| handler(Call::new(request, *route, caller.clone().ok()))));
@@ -85,6 +85,7 @@ impl<'a> Router<'a> {
                 Ok(Answer { response, record }) => (response, record),
                 Err(Problem { response, record }) => (response.into(), record),
             };
+            let record = record.of_request(gateway_request);
             (response, if let Ok(caller) = &caller { record.by(caller) } else { record })
         }
     }

@@ -3,7 +3,7 @@
 //! | the token's counter | the session | the client |
 //! |---|---|---|
 //! | is the session's | moves on | gets the next token |
-//! | is the one before, used within the grace window | stays | gets that same next token, and another client than the first leaves a security event |
+//! | is the one before, used within the grace window | stays | gets that same next token; where it isn't the same client, the log gets a security event |
 //! | is any other | is ended | gets no token, and the log a security event |
 
 use std::sync::Arc;

@@ -111,8 +111,8 @@ impl TokenIssuer {
         };
         let access = access_token::issue(&grant, key, now, &mut { self.random }).map_err(Unavailable::because)?;
         let refresh = refresh(key, &username, &session)?;
-        let (issued, key_made) = (now, key.made());
-        Ok(TokenPair { username, session, scopes, access, refresh, issued, shared_with: None, key_made })
+        let key_made = key.made();
+        Ok(TokenPair { username, session, scopes, access, refresh, issued: now, shared_with: None, key_made })
     }
 }
 

@@ -31,7 +31,7 @@ fn assert_members(line: &Value, members: &[(&str, &str)]) {
 
 /// What the gateway says of a request is in the lines of all of its functions, and each member once.
 #[tokio::test]
-async fn all_lines_of_a_request_have_the_gateways_identifier_and_the_address() {
+async fn every_line_of_a_request_says_its_identifier_and_address() {
     let api = Api::with(Setup { johndoe: (PASSWORD, ADMIN), ..Setup::default() }).await;
     let bearer = format!("Bearer {}", api.token().await);
     let sign_in = |password| form(&[("username", "johndoe"), ("password", password)]);
@@ -169,7 +169,7 @@ async fn a_refused_sign_in_says_the_user_only_of_an_account() {
 }
 
 #[tokio::test]
-async fn what_an_administrator_tried_is_said_where_it_was_refused_or_went_wrong() {
+async fn what_an_administrator_tried_and_failed_to_do_is_logged() {
     let api = Api::with(Setup { johndoe: (PASSWORD, ADMIN), ..Setup::default() }).await;
     api.add_user("jane", hash(PASSWORD), "", Status::Active).await;
     let proxy = Proxy::start(api.stack.store_url()).await;
@@ -227,7 +227,7 @@ async fn refresh_from(api: &Api, address: &str, user_agent: &str, token: &str) -
 }
 
 #[tokio::test]
-async fn a_refresh_token_that_two_clients_use_in_the_window_is_a_security_event() {
+async fn a_refresh_token_of_two_clients_is_a_security_event() {
     const HOME: &str = "198.51.100.7";
     let api = Api::start().await;
     let signed_in = api.sign_in().await;

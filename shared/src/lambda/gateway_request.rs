@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_look_like_the_gateways_identifier_is_left_out() {
+    fn what_does_not_look_like_an_identifier_is_left_out() {
         for id in ["41b45ea3-70b5-11e6-b7bd-69b5aaebc7d9", "JKJaXmPLvHcESHA="] {
             assert_eq!(GatewayRequest::new(Some(id.to_owned()), None).id(), Some(id));
         }

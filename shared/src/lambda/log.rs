@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_says_which_request_of_the_gateway_it_was_and_where_that_came_from() {
+    fn a_line_says_the_gateways_request_and_the_address() {
         let request = GatewayRequest::new(Some("41b45ea3".to_owned()), Some("192.0.2.1".to_owned()));
         let line = line(&CallRecord::new("signed_in").of_request(request));
         assert_eq!(

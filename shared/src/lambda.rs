@@ -7,9 +7,11 @@ pub mod call;
 pub mod call_record;
 pub mod caller;
 pub mod cors;
+pub mod gateway_request;
 pub mod log;
 pub mod metric;
 pub mod router;
+mod security_headers;
 pub mod settings;
 pub mod start;
 
@@ -18,6 +20,7 @@ pub use self::{
     call::Call,
     call_record::CallRecord,
     caller::Caller,
+    gateway_request::GatewayRequest,
     metric::Metric,
     router::Router,
     start::Function,

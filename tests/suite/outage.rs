@@ -21,7 +21,7 @@ fn login_without_keys() -> Setup {
 }
 
 /// Makes the authorizer read its keys from a table that isn't there.
-fn authorizer_without_keys() -> Setup {
+pub fn authorizer_without_keys() -> Setup {
     let environment =
         vec![("authorizer", "VERIFYING_KEYS", String::new()), ("authorizer", "AWS_ENDPOINT_URL_DYNAMODB", nowhere())];
     Setup { environment, ..Setup::default() }

@@ -99,7 +99,7 @@ async fn the_token_before_is_reuse_after_the_window() {
     instance.pass(1);
     let reuse = reused(&instance, &first).await;
     assert_eq!((reuse.user.as_str(), &reuse.session), ("JohnDoe", &first.session.id));
-    assert_eq!(reuse.address.as_deref(), Some("198.51.100.7"));
+    assert_eq!(reuse.other_address.as_deref(), Some("198.51.100.7"));
     assert_eq!(instance.session().await.ended, Some(later(3611)));
     for pair in [&first, &second] {
         assert_eq!(refused(&instance, pair).await, RefreshRefusal::SessionOver);

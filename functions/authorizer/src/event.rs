@@ -11,7 +11,10 @@ use serde::{
 };
 use shared::{
     access_token::Verified,
-    lambda::caller::{Caller, Context},
+    lambda::{
+        GatewayRequest,
+        caller::{Caller, Context},
+    },
     origin::Provenance,
 };
 
@@ -50,14 +53,27 @@ pub(crate) struct Event {
 struct RequestContext {
     domain_name: Option<String>,
     stage: Option<String>,
+    request_id: Option<String>,
+    #[serde(default, deserialize_with = "null_is_none")]
+    identity: Identity,
     #[serde(default, deserialize_with = "null_is_none")]
     http: HttpContext,
 }
 
 #[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct Identity {
+    /// The address that the request came from, as a REST API has it.
+    source_ip: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
 struct HttpContext {
     /// The method, as an HTTP API has it.
     method: Option<String>,
+    /// The address that the request came from, as an HTTP API has it.
+    source_ip: Option<String>,
 }
 
 /// A header that is looked at.
@@ -185,7 +201,13 @@ impl Event {
         if self.version.as_deref() == Some("2.0") { Payload::Http } else { Payload::Rest }
     }
 
-    /// The reach of an allowing answer; `None` where a policy would be needed and the event doesn't say for
+    /// Takes out which request of the gateway's it is for.
+    pub(crate) fn take_gateway_request(&mut self) -> GatewayRequest {
+        let RequestContext { request_id, identity, http, .. } = &mut self.request_context;
+        GatewayRequest::new(request_id.take(), identity.source_ip.take().or_else(|| http.source_ip.take()))
+    }
+
+    /// What an allowing answer is for; `None` where a policy would be needed and the event doesn't say for
     /// which API and stage.
     pub(crate) fn target(&self) -> Option<Target> {
         match self.payload() {
@@ -397,6 +419,18 @@ mod tests {
             (nothing.requested().method, nothing.requested().route, nothing.requested().path),
             (None, None, None)
         );
+    }
+
+    #[test]
+    fn the_gateways_request_is_read_from_either_payload() {
+        let expected = GatewayRequest::new(Some("41b45ea3".to_owned()), Some("192.0.2.1".to_owned()));
+        for context in [
+            json!({ "requestId": "41b45ea3", "identity": { "sourceIp": "192.0.2.1", "userAgent": null } }),
+            json!({ "requestId": "41b45ea3", "http": { "sourceIp": "192.0.2.1", "method": "GET" } }),
+        ] {
+            assert_eq!(event(&json!({ "requestContext": context })).take_gateway_request(), expected);
+        }
+        assert_eq!(event(&json!({})).take_gateway_request(), GatewayRequest::default());
     }
 
     fn target(event: &serde_json::Value) -> Option<Target> {

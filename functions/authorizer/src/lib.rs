@@ -128,42 +128,46 @@ impl Authorizer {
     /// Answers one event, and records the call. The event comes as text, so that no error of a reader's can quote a
     /// header of it.
     pub async fn handle(&self, event: &str) -> (Result<Answer, AuthorizerError>, CallRecord) {
-        self.decide(event)
-            .await
-            .unwrap_or_else(|outage| (Err(AuthorizerError::Unavailable), CallRecord::unavailable(&outage)))
+        let mut event: Event = match serde_json::from_str(event) {
+            Ok(event) => event,
+            Err(error) => return unavailable(&Outage::Event { line: error.line(), column: error.column() }),
+        };
+        let request = event.take_gateway_request();
+        let (answer, record) = self.decide(&event).await.unwrap_or_else(|outage| unavailable(&outage));
+        (answer, record.of_request(request))
     }
 
-    async fn decide(&self, event: &str) -> Result<(Result<Answer, AuthorizerError>, CallRecord), Outage> {
-        let event: Event = serde_json::from_str(event)
-            .map_err(|error| Outage::Event { line: error.line(), column: error.column() })?;
+    async fn decide(&self, event: &Event) -> Result<(Result<Answer, AuthorizerError>, CallRecord), Outage> {
         let target = event.target().ok_or(Outage::MethodArn)?;
-        Ok(match self.authorize(&event).await? {
-            Ok(verified) => {
-                let (answer, record) = self.reach(&event, target, &verified);
-                (Ok(answer), record.with("user", &verified.subject).with("session", &verified.session))
-            }
-            Err(denial) => {
-                let answer = match event.payload() {
-                    Payload::Rest => Err(AuthorizerError::Unauthorized),
-                    Payload::Http => Ok(Answer::refuse()),
-                };
-                (answer, CallRecord::refused(denial.code()))
-            }
-        })
+        let verified = match self.verify(event).await? {
+            Ok(verified) => verified,
+            Err(denial) => return Ok(refused(event, &denial)),
+        };
+        let (answer, record) = match self.is_live(&verified).await {
+            Ok(true) => self.reach(event, target, &verified),
+            Ok(false) => refused(event, &Denial::SessionOver),
+            Err(outage) => unavailable(&outage),
+        };
+        Ok((answer, record.with("user", &verified.subject).with("session", &verified.session)))
     }
 
     /// How far a valid token reaches.
-    fn reach(&self, event: &Event, target: Target, verified: &Verified) -> (Answer, CallRecord) {
+    fn reach(
+        &self,
+        event: &Event,
+        target: Target,
+        verified: &Verified,
+    ) -> (Result<Answer, AuthorizerError>, CallRecord) {
         let out_of_reach = self.routes.out_of_reach(&verified.scopes);
         if out_of_reach.iter().any(|route| route.may_serve(event.requested())) {
-            (Answer::forbid(target, verified), CallRecord::refused("insufficient_scope"))
+            (Ok(Answer::forbid(target, verified)), CallRecord::refused("insufficient_scope"))
         } else {
-            (Answer::allow(target, verified, &out_of_reach), CallRecord::new("allowed"))
+            (Ok(Answer::allow(target, verified, &out_of_reach)), CallRecord::new("allowed"))
         }
     }
 
-    /// The claims of the request's token, or why it is refused; an outage is neither.
-    async fn authorize(&self, event: &Event) -> Result<Result<Verified, Denial>, Outage> {
+    /// Whose token the request has, or why none; an outage is neither.
+    async fn verify(&self, event: &Event) -> Result<Result<Verified, Denial>, Outage> {
         let (domain, stage) = event.domain_and_stage();
         let issuer = self.issuer.for_request(domain, stage).ok_or(Outage::Issuer)?;
         // Before the credential: with no keys the answer is an outage to everyone.
@@ -186,16 +190,15 @@ impl Authorizer {
             },
             outcome => outcome,
         };
-        let verified = match outcome {
-            Ok(verified) => verified,
-            Err(refusal) => return Ok(Err(refusal.into())),
-        };
-        if let Some(revocation) = &self.revocation
-            && !revocation.is_live(&verified, self.clock.now()).await?
-        {
-            return Ok(Err(Denial::SessionOver));
+        Ok(outcome.map_err(Denial::from))
+    }
+
+    /// Whether the token's session goes on, as far as that is looked at.
+    async fn is_live(&self, verified: &Verified) -> Result<bool, Outage> {
+        match &self.revocation {
+            Some(revocation) => Ok(revocation.is_live(verified, self.clock.now()).await?),
+            None => Ok(true),
         }
-        Ok(Ok(verified))
     }
 
     /// Whether the request comes from a page that may act with cookies.
@@ -204,4 +207,18 @@ impl Authorizer {
         let own = self.issuer.own_addresses(domain, stage);
         self.origins.may_act(own.iter().flatten().map(AsRef::as_ref), event.provenance())
     }
+}
+
+/// The answer to a request whose credential is refused.
+fn refused(event: &Event, denial: &Denial) -> (Result<Answer, AuthorizerError>, CallRecord) {
+    let answer = match event.payload() {
+        Payload::Rest => Err(AuthorizerError::Unauthorized),
+        Payload::Http => Ok(Answer::refuse()),
+    };
+    (answer, CallRecord::refused(denial.code()))
+}
+
+/// The answer where nothing can be said of the credential.
+fn unavailable(outage: &Outage) -> (Result<Answer, AuthorizerError>, CallRecord) {
+    (Err(AuthorizerError::Unavailable), CallRecord::unavailable(outage))
 }

@@ -3,7 +3,8 @@
 use lambda_http::http::{HeaderValue, header};
 use serde::Serialize;
 use shared::{
-    lambda::{Answer, Metric, Problem},
+    client::Client,
+    lambda::{Answer, CallRecord, Metric, Problem},
     use_cases::issue_tokens::TokenPair,
 };
 
@@ -50,4 +51,18 @@ pub(crate) fn of_tokens(pair: &TokenPair, in_cookies: bool, outcome: &'static st
             None => record,
         }
     }))
+}
+
+/// What the log is to say of a refresh token that another client had used a moment before. What a program calls itself is
+/// not said: it may be anything.
+pub(crate) fn shared_token(record: CallRecord, client: &Client, other: &Client) -> CallRecord {
+    let differs = match (client.address != other.address, client.user_agent != other.user_agent) {
+        (true, true) => "address user_agent",
+        (true, false) => "address",
+        (false, _) => "user_agent",
+    };
+    record
+        .security_event("refresh_token_shared")
+        .with("differs", differs)
+        .with_any("other_address", other.address.as_ref())
 }

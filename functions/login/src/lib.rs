@@ -98,7 +98,9 @@ impl TokenEndpoint {
             tokens: &self.tokens,
             policy: &self.policy,
         };
-        let pair = sign_in.sign_in(request, &self.issuer(call)?, call.client()).await.map_err(problem::of_sign_in)?;
+        let (issuer, username) = (self.issuer(call)?, request.username.clone());
+        let pair = sign_in.sign_in(request, &issuer, call.client()).await;
+        let pair = pair.map_err(|error| problem::of_sign_in(error, &username))?;
         answer::of_tokens(&pair, in_cookies, "signed_in")
     }
 
@@ -107,8 +109,17 @@ impl TokenEndpoint {
             self.check_origin(call, grant.from_cookie)?;
         }
         let refresh = Refresh { store: &self.store, tokens: &self.tokens, policy: &self.policy };
-        let pair = refresh.refresh(&grant.request, &self.issuer(call)?, &call.client()).await;
-        answer::of_tokens(&pair.map_err(problem::of_refresh)?, grant.in_cookies, "refreshed")
+        let client = call.client();
+        match refresh.refresh(&grant.request, &self.issuer(call)?, &client).await {
+            Ok(pair) => {
+                let answer = answer::of_tokens(&pair, grant.in_cookies, "refreshed")?;
+                Ok(match &pair.shared_with {
+                    Some(other) => answer.recorded(|record| answer::shared_token(record, &client, other)),
+                    None => answer,
+                })
+            }
+            Err(error) => Err(problem::of_refresh(error, refresh.owner(&grant.request.token).await)),
+        }
     }
 
     /// `POST /revoke`.

@@ -4,31 +4,40 @@ use lambda_http::http::StatusCode;
 use shared::{
     cookie::TooLong,
     lambda::{ErrorResponse, Metric, Problem, body::Malformed},
+    session::SessionId,
     use_cases::{
         Unavailable,
         authenticate::{AuthenticationError, Rejection},
         refresh::{RefreshError, Reuse},
         sign_in::SignInError,
     },
+    username::Username,
 };
 
-pub(crate) fn of_sign_in(error: SignInError) -> Problem {
+/// The name is said of users who have shown their password; of others only where it is known to be an account's.
+pub(crate) fn of_sign_in(error: SignInError, username: &Username) -> Problem {
+    let signed_in = |problem: Problem| problem.recorded(|record| record.with("user", username));
     match error {
         SignInError::Authentication(AuthenticationError::Rejected(rejection)) => rejected(&rejection),
         SignInError::Authentication(AuthenticationError::Throttled(throttled)) => throttled.into(),
         SignInError::Authentication(AuthenticationError::Unavailable(unavailable))
         | SignInError::Unavailable(unavailable) => unavailable.into(),
-        SignInError::InvalidScope => invalid_scope(),
-        SignInError::TooLongForCookies(too_long) => too_long_for_cookies(too_long),
+        SignInError::InvalidScope => signed_in(invalid_scope()),
+        SignInError::TooLongForCookies(too_long) => signed_in(too_long_for_cookies(too_long)),
     }
 }
 
-pub(crate) fn of_refresh(error: RefreshError) -> Problem {
-    match error {
+/// The owner is whose token it is and of which session, where a key of ours has made it.
+pub(crate) fn of_refresh(error: RefreshError, owner: Option<(Username, SessionId)>) -> Problem {
+    let problem = match error {
         RefreshError::Refused(refusal) => Problem::refused(not_refreshed(), refusal.code()),
-        RefreshError::Reused(reuse) => reused(&reuse),
+        RefreshError::Reused(reuse) => return reused(&reuse),
         RefreshError::InvalidScope => invalid_scope(),
         RefreshError::Unavailable(unavailable) => unavailable.into(),
+    };
+    match owner {
+        Some((user, session)) => problem.recorded(|record| record.with("user", &user).with("session", &session)),
+        None => problem,
     }
 }
 
@@ -64,7 +73,7 @@ fn reused(reuse: &Reuse) -> Problem {
             .security_event("refresh_token_reused")
             .with("user", &reuse.user)
             .with("session", &reuse.session)
-            .with_any("address", reuse.address.as_ref())
+            .with_any("other_address", reuse.other_address.as_ref())
             .counting(Metric::RefreshTokenReuse)
     })
 }

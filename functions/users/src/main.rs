@@ -8,11 +8,14 @@ mod user_view;
 use serde_json::json;
 use shared::{
     BoxError, causes,
-    lambda::{Answer, Call, Function, Problem, Router},
+    lambda::{Answer, Call, CallRecord, Function, Problem, Router},
     routes,
     store::{Store, StoreError},
     time::Clock,
-    use_cases::{Unavailable, administer_users},
+    use_cases::{
+        Unavailable,
+        administer_users::{self, UserChange},
+    },
     username::Username,
 };
 use tracing::error;
@@ -53,28 +56,48 @@ impl Users {
 
     async fn show(&self, call: Call) -> Result<Answer, Problem> {
         let username = username(&call)?;
-        let user = self.store.find_user_summary(&username).await.map_err(unavailable)?.ok_or_else(no_such_user)?;
-        Ok(Answer::ok(&UserView::of(&user), "shown").recorded(|record| record.with("account", &username)))
+        let found = self.store.find_user_summary(&username).await.map_err(unavailable);
+        let shown = found.and_then(|user| user.ok_or_else(no_such_user));
+        about(&username, "show", shown.map(|user| Answer::ok(&UserView::of(&user), "shown")))
     }
 
     async fn change(&self, call: Call) -> Result<Answer, Problem> {
-        let (username, change) = (username(&call)?, user_change(&call)?);
-        let changed = administer_users::change_user(&self.store, &username, &change, self.clock.now()).await?;
-        let user = changed.ok_or_else(no_such_user)?;
-        Ok(Answer::ok(&UserView::of(&user), "changed").recorded(|record| {
-            record
-                .with("account", &username)
-                .with_any("status", change.status.as_ref())
-                .with_any("scope", change.scopes.as_ref())
-        }))
+        let username = username(&call)?;
+        let changed = match user_change(&call) {
+            Ok(change) => self.apply(&username, &change).await,
+            Err(malformed) => Err(malformed.into()),
+        };
+        about(&username, "change", changed)
+    }
+
+    async fn apply(&self, username: &Username, change: &UserChange) -> Result<Answer, Problem> {
+        let changed = administer_users::change_user(&self.store, username, change, self.clock.now()).await;
+        let changed = changed.map_err(Problem::from).and_then(|user| user.ok_or_else(no_such_user));
+        let change = |record: CallRecord| {
+            record.with_any("status", change.status.as_ref()).with_any("scope", change.scopes.as_ref())
+        };
+        match changed {
+            Ok(user) => Ok(Answer::ok(&UserView::of(&user), "changed").recorded(change)),
+            Err(problem) => Err(problem.recorded(change)),
+        }
     }
 
     async fn delete(&self, call: Call) -> Result<Answer, Problem> {
         let username = username(&call)?;
-        if !self.store.remove_user(&username, self.clock.now()).await.map_err(unavailable)? {
-            return Err(no_such_user());
-        }
-        Ok(Answer::no_content("deleted").recorded(|record| record.with("account", &username)))
+        let deleted = match self.store.remove_user(&username, self.clock.now()).await {
+            Ok(true) => Ok(Answer::no_content("deleted")),
+            Ok(false) => Err(no_such_user()),
+            Err(error) => Err(unavailable(error)),
+        };
+        about(&username, "delete", deleted)
+    }
+}
+
+/// Lets the log say whose account a call is about and, where it isn't done or only half, what was asked for.
+fn about(username: &Username, action: &'static str, outcome: Result<Answer, Problem>) -> Result<Answer, Problem> {
+    match outcome {
+        Ok(answer) => Ok(answer.recorded(|record| record.with("account", username))),
+        Err(problem) => Err(problem.recorded(|record| record.with("action", action).with("account", username))),
     }
 }
 

@@ -12,6 +12,7 @@ use percent_encoding::percent_decode_str;
 use super::{
     body::{Fields, Malformed},
     caller::{Caller, Unauthenticated},
+    gateway_request::address_of,
     router::parameter_in_path,
 };
 use crate::{
@@ -102,12 +103,7 @@ impl Call {
             .header(header::USER_AGENT)
             .map(|text| text.chars().filter(|char| !char.is_control()).take(USER_AGENT_CHARACTERS).collect::<String>())
             .filter(|text| !text.is_empty());
-        let address = match self.request.request_context_ref() {
-            Some(RequestContext::ApiGatewayV1(context)) => context.identity.source_ip.clone(),
-            Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.clone(),
-            _ => None,
-        };
-        Client { address, user_agent }
+        Client { address: address_of(&self.request), user_agent }
     }
 
     /// The page that made the request, as the request's headers name it.

@@ -7,6 +7,7 @@ use tracing::Level;
 
 use super::{
     caller::Caller,
+    gateway_request::GatewayRequest,
     metric::{self, Metric},
 };
 use crate::causes;
@@ -17,6 +18,7 @@ use crate::causes;
 pub struct CallRecord {
     level: Level,
     outcome: &'static str,
+    request: GatewayRequest,
     /// In the order in which they are written.
     fields: Vec<(&'static str, String)>,
     metrics: Vec<Metric>,
@@ -25,7 +27,13 @@ pub struct CallRecord {
 impl CallRecord {
     /// A call with this outcome, one of a small number of words.
     pub fn new(outcome: &'static str) -> Self {
-        Self { level: Level::INFO, outcome, fields: Vec::new(), metrics: Vec::new() }
+        Self {
+            level: Level::INFO,
+            outcome,
+            request: GatewayRequest::default(),
+            fields: Vec::new(),
+            metrics: Vec::new(),
+        }
     }
 
     /// A call that failed: somebody has to look after it.
@@ -57,12 +65,20 @@ impl CallRecord {
         }
     }
 
-    /// The same with the caller's members.
+    /// The same as the call of this caller, unless the record names a user already: one line has one.
     pub fn by(self, caller: &Caller) -> Self {
+        if self.fields.iter().any(|(name, _)| *name == "user") {
+            return self;
+        }
         self.with("user", &caller.username).with("session", &caller.session)
     }
 
-    /// The same marked as a security event: an attack, or keys that aren't as they should be.
+    /// The same as a call for this request of the gateway's.
+    pub fn of_request(self, request: GatewayRequest) -> Self {
+        Self { request, ..self }
+    }
+
+    /// The same as something to look at: an attack, or keys that aren't as they should be.
     pub fn security_event(self, name: &'static str) -> Self {
         let level = self.level.min(Level::WARN);
         Self { level, ..self.with("security_event", name) }
@@ -97,12 +113,17 @@ pub(super) struct Line<'a> {
 
 impl Serialize for Line<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let CallRecord { level, outcome, fields, metrics } = self.record;
+        let CallRecord { level, outcome, request, fields, metrics } = self.record;
         let mut line = serializer.serialize_map(None)?;
         line.serialize_entry("timestamp", self.time)?;
         line.serialize_entry("level", level.as_str())?;
         line.serialize_entry("function", self.function)?;
         line.serialize_entry("request_id", self.request_id)?;
+        for (name, value) in [("gateway_request_id", request.id()), ("address", request.address())] {
+            if let Some(value) = value {
+                line.serialize_entry(name, value)?;
+            }
+        }
         line.serialize_entry("outcome", outcome)?;
         for (name, value) in fields {
             line.serialize_entry(name, value)?;

@@ -104,7 +104,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::lambda::metric::Metric;
+    use crate::lambda::{GatewayRequest, metric::Metric};
 
     fn log(level: LevelFilter) -> Log {
         Log { function: "login", stack: "gatehouse".to_owned(), level }
@@ -132,6 +132,16 @@ mod tests {
                 "scope": "profile:read",
                 "latency_ms": 36.25,
             })
+        );
+    }
+
+    #[test]
+    fn a_line_says_the_gateways_request_and_the_address() {
+        let request = GatewayRequest::new(Some("41b45ea3".to_owned()), Some("192.0.2.1".to_owned()));
+        let line = line(&CallRecord::new("signed_in").of_request(request));
+        assert_eq!(
+            (&line["request_id"], &line["gateway_request_id"], &line["address"]),
+            (&json!("8476a536"), &json!("41b45ea3"), &json!("192.0.2.1"))
         );
     }
 

@@ -10,7 +10,7 @@ use lambda_http::{
     service_fn,
 };
 
-use super::{Answer, Call, CallRecord, Caller, Problem, cors::Cors, log::Log};
+use super::{Answer, Call, CallRecord, Caller, GatewayRequest, Problem, cors::Cors, log::Log, security_headers};
 use crate::routes::{Access, Route};
 
 type Handler<'a> = Box<dyn Fn(Call) -> Pin<Box<dyn Future<Output = Result<Answer, Problem>> + Send + 'a>> + 'a>;
@@ -45,7 +45,7 @@ impl<'a> Router<'a> {
     }
 
     /// Serves requests until the Lambda runtime ends: each goes to its handler, its record to the log, and each answer
-    /// gets the headers that let pages of listed origins read it.
+    /// gets the headers that every answer has, and those that let pages of listed origins read it.
     pub(super) async fn serve(self, log: &Log, cors: &Cors) -> Result<(), lambda_http::Error> {
         let router = &self;
         let mut adapter = Adapter::from(service_fn(move |request: Request| {
@@ -55,6 +55,7 @@ impl<'a> Router<'a> {
             let answer = router.answer(request);
             async move {
                 let mut response = log.call(&request_id, answer).await;
+                security_headers::set(response.headers_mut());
                 cors.allow(origin.as_ref(), response.headers_mut());
                 Ok::<_, Infallible>(response)
             }
@@ -70,7 +71,7 @@ impl<'a> Router<'a> {
     /// Answers one request, and records the call. The handler is chosen at once; the answer itself is
     /// the future.
     pub fn answer(&self, request: Request) -> impl Future<Output = (Response<Body>, CallRecord)> + Send + 'a {
-        let caller = Caller::of(&request);
+        let (caller, gateway_request) = (Caller::of(&request), GatewayRequest::of(&request));
         let outcome = self
             .handler(&request, &caller)
             .map(|handler| handler.map(|(route, handler)| handler(Call::new(request, *route, caller.clone().ok()))));
@@ -84,6 +85,7 @@ impl<'a> Router<'a> {
                 Ok(Answer { response, record }) => (response, record),
                 Err(Problem { response, record }) => (response.into(), record),
             };
+            let record = record.of_request(gateway_request);
             (response, if let Ok(caller) = &caller { record.by(caller) } else { record })
         }
     }

@@ -10,6 +10,7 @@ use crate::{
     },
     values::{
         access_token::{self, AccessToken, Grant},
+        client::Client,
         cookie::{self, SetCookie, TooLong},
         key::{SigningKey, SigningKeys},
         random::SystemRandom,
@@ -49,6 +50,9 @@ pub struct TokenPair {
     pub refresh: RefreshToken,
     /// When they were made: what they last is counted from here.
     pub issued: Timestamp,
+    /// Who had used the same refresh token a moment before, where that is another client: one of the two may have a
+    /// copy. Always `None` at a sign-in.
+    pub shared_with: Option<Client>,
     /// When the key was made that has signed the access token, where it says so.
     pub key_made: Option<Timestamp>,
 }
@@ -109,7 +113,8 @@ impl TokenIssuer {
         };
         let access = access_token::issue(&grant, key, now, &mut { self.random }).map_err(Unavailable::because)?;
         let refresh = refresh(key, &username, &session)?;
-        Ok(TokenPair { username, session, scopes, access, refresh, issued: now, key_made: key.made() })
+        let key_made = key.made();
+        Ok(TokenPair { username, session, scopes, access, refresh, issued: now, shared_with: None, key_made })
     }
 }
 

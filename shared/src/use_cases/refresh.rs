@@ -3,7 +3,7 @@
 //! | the token's counter | the session | the client |
 //! |---|---|---|
 //! | is the session's | moves on | gets the next token |
-//! | is the one before, used within the grace window | stays | gets that same next token |
+//! | is the one before, used within the grace window | stays | gets that same next token; where it isn't the same client, the log gets a security event |
 //! | is any other | is ended | gets no token, and the log a security event |
 
 use std::sync::Arc;
@@ -97,8 +97,8 @@ pub struct Reuse {
     pub user: Username,
     /// The session that has ended.
     pub session: SessionId,
-    /// Where it was used now.
-    pub address: Option<String>,
+    /// Where the session had been used last.
+    pub other_address: Option<String>,
 }
 
 /// Refreshes sessions.
@@ -128,11 +128,19 @@ impl Refresh<'_> {
         if request.scopes.as_ref().is_some_and(|scopes| !scopes.is_subset(&user.scopes)) {
             return Err(RefreshError::InvalidScope);
         }
-        let session = self.advance(&presented, &user, request.scopes.as_ref(), client).await?;
+        let (session, shared_with) = self.advance(&presented, &user, request.scopes.as_ref(), client).await?;
         let scopes = request.scopes.clone().unwrap_or_else(|| session.scopes.intersection(&user.scopes));
-        Ok(self.tokens.issue(&ring, issuer, (user.username, session, scopes), |_, _, _| {
+        let pair = self.tokens.issue(&ring, issuer, (user.username, session, scopes), |_, _, _| {
             presented.successor().ok_or_else(|| Unavailable::because("the session's counter is at its end"))
-        })?)
+        })?;
+        Ok(TokenPair { shared_with, ..pair })
+    }
+
+    /// Whose refresh token this is and of which session, for the log of one that is refused; `None` where no key of
+    /// ours has made it.
+    pub async fn owner(&self, token: &str) -> Option<(Username, SessionId)> {
+        let ring = self.tokens.keys.keys().await.ok()?;
+        refresh_token::verify(token, &ring).ok().map(|presented| (presented.username, presented.session))
     }
 
     /// The ring, read anew where the token may be of a key that is newer than the ring at hand.
@@ -153,14 +161,15 @@ impl Refresh<'_> {
         }
     }
 
-    /// Moves the session on, or finds that it has been moved by the same token a moment ago.
+    /// Moves the session on, or finds that it has been moved by the same token a moment ago; gives also who did that,
+    /// where it is another client.
     async fn advance(
         &self,
         presented: &PresentedToken<'_>,
         user: &User,
         scopes: Option<&Scopes>,
         client: &Client,
-    ) -> Result<Session, RefreshError> {
+    ) -> Result<(Session, Option<Client>), RefreshError> {
         let now = self.tokens.clock.now();
         let attempt = RefreshAttempt {
             counter: presented.counter,
@@ -170,7 +179,7 @@ impl Refresh<'_> {
             client,
         };
         let session = match self.store.advance_session(&presented.username, &presented.session, &attempt, now).await? {
-            RefreshOutcome::Advanced(session) => return Ok(session),
+            RefreshOutcome::Advanced(session) => return Ok((session, None)),
             RefreshOutcome::Unchanged(None) => return Err(RefreshRefusal::SessionOver.into()),
             RefreshOutcome::Unchanged(Some(session)) => session,
         };
@@ -183,14 +192,17 @@ impl Refresh<'_> {
         let token_use = session.token_use(presented.counter, self.policy, now);
         if token_use == RefreshTokenUse::Reused {
             self.end(presented, RefreshRefusal::SessionOver).await?;
-            let (user, session) = (user.username.clone(), session.id);
-            return Err(RefreshError::Reused(Box::new(Reuse { user, session, address: client.address.clone() })));
+            let (user, session, other_address) = (user.username.clone(), session.id, session.client.address);
+            return Err(RefreshError::Reused(Box::new(Reuse { user, session, other_address })));
         }
         if scopes.is_some_and(|scopes| !scopes.is_subset(&session.scopes)) {
             return Err(RefreshError::InvalidScope);
         }
         match token_use {
-            RefreshTokenUse::JustUsed => Ok(session),
+            RefreshTokenUse::JustUsed => {
+                let other = (session.client != *client).then(|| session.client.clone());
+                Ok((session, other))
+            }
             RefreshTokenUse::Next | RefreshTokenUse::Reused => {
                 Err(Unavailable::because("the session could not be moved on").into())
             }

@@ -20,8 +20,19 @@ use super::RequestLine;
 const LATE: Duration = Duration::from_millis(200);
 
 /// Members of a function's line that people need not see beside the others.
-const UNSEEN: [&str; 9] =
-    ["timestamp", "level", "function", "request_id", "outcome", "latency_ms", "stack", "session", "_aws"];
+const UNSEEN: [&str; 11] = [
+    "timestamp",
+    "level",
+    "function",
+    "request_id",
+    "gateway_request_id",
+    "address",
+    "outcome",
+    "latency_ms",
+    "stack",
+    "session",
+    "_aws",
+];
 
 /// Tells people of requests and of what functions write.
 pub(super) struct Text {

@@ -111,18 +111,20 @@ def others_hashes(password):
 
 def check_hash(api, store, name, password, text, sees_all):
     """A user with this hash signs in, and has one of our own form from then on, if the hash has seen the whole password."""
-    row = {
-        "pk": {"S": f"USER#{name}"}, "sk": {"S": "USER"}, "username": {"S": name},
-        "password_hash": {"S": text}, "status": {"S": "active"},
-        "created_at": {"N": "0"}, "updated_at": {"N": "0"},
-    }
-    dynamodb(store, "PutItem", {"TableName": "gatehouse", "Item": row})
+    key = {"pk": {"S": f"CREDENTIAL#{name}"}, "sk": {"S": "PASSWORD"}}
+    number = {"N": "0"}
+    for row in (
+        {"pk": {"S": f"USER#{name}"}, "sk": {"S": "USER"}, "listed": {"S": "users"}, "username": {"S": name},
+         "account": number, "status": {"S": "active"}, "created_at": number, "updated_at": number},
+        {**key, "account": number, "password_hash": {"S": text}, "password_version": number, "claimed_at": number,
+         "updated_at": number},
+    ):
+        dynamodb(store, "PutItem", {"TableName": "gatehouse", "Item": row})
 
     def login(typed):
         return request(f"{api}/login", {"username": name, "password": typed})[0]
 
     def stored():
-        key = {"pk": row["pk"], "sk": row["sk"]}
         answer = dynamodb(store, "GetItem", {"TableName": "gatehouse", "Key": key, "ConsistentRead": True})
         return answer["Item"]["password_hash"]["S"]
 

@@ -59,7 +59,7 @@ def as_password(api, number, text):
 def main():
     strings = json.loads(LIST.read_text())
     assert len(strings) > 450, len(strings)
-    with stack({"RegistrationsPerAddress": "100000", "BcryptCost": "10"}) as (api, _, _, log):
+    with stack({"RegistrationsPerAddress": "100000", "FailuresPerAddress": "1000000", "BcryptCost": "10"}) as (api, _, _, log):
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             names = list(pool.map(lambda text: as_username(api, text), strings))
             passwords = list(pool.map(lambda item: as_password(api, *item), enumerate(strings)))

@@ -24,6 +24,7 @@ use shared::{
     password::Cost,
     random, routes,
     session::Policy,
+    session_limit::SessionLimit,
     store::Store,
     time::Clock,
     use_cases::{authenticate::Authenticator, issue_tokens::TokenIssuer},
@@ -52,7 +53,13 @@ impl Endpoint {
         let (clock, store) = (Clock::stopped(NOW), Store::new(&sdk, "table"));
         let ring = SigningRing::new(r#"{"keys":[]}"#.parse().unwrap(), &sdk);
         let endpoint = TokenEndpoint {
-            authenticator: Authenticator::new(store.clone(), Cost::new(4).unwrap(), clock.clone(), random::system()),
+            authenticator: Authenticator::new(
+                store.clone(),
+                Cost::new(4).unwrap(),
+                "100".parse().unwrap(),
+                clock.clone(),
+                random::system(),
+            ),
             store,
             tokens: TokenIssuer {
                 keys: KeyCache::new(ring, Duration::from_mins(1), clock.clone()),
@@ -66,6 +73,7 @@ impl Endpoint {
                 idle: Duration::from_secs(100),
                 grace: Duration::from_secs(10),
             },
+            limit: SessionLimit(100),
             issuer: Issuer::Fixed("https://api.example.com/prod".to_owned()),
             origins: Origins::default(),
         };

@@ -10,6 +10,7 @@ pub mod cors;
 pub mod gateway_request;
 pub mod log;
 pub mod metric;
+pub mod page;
 pub mod router;
 mod security_headers;
 pub mod settings;

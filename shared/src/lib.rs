@@ -22,5 +22,5 @@ pub mod values;
 pub use error::{BoxError, causes};
 pub use values::{
     access_token, bounded, client, cookie, guessing, issuer, key, key_setting, origin, password, random, refresh_token,
-    scope, session, time, user, username,
+    scope, session, session_limit, time, user, username,
 };

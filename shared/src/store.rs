@@ -1,18 +1,21 @@
-//! The table. Each kind of row has a file of its own with a struct that lists the attributes; all have the keys `pk` and
-//! `sk`.
+//! The tables. Each kind of row has a file of its own with a struct that lists the attributes; all have the keys `pk` and
+//! `sk`. Rows that count are in a table of their own, which has no backup: strangers write as many of them as they like.
 //!
 //! Every write that decides something is conditional: it does what its caller decided on, or nothing. Rows with an
 //! `expires_at` (the table's TTL) are deleted some time after it, so that whoever reads one asks whether it still
 //! counts.
 
+mod credentials;
+mod failures;
 mod guesses;
 mod keys;
-mod password_update;
+mod look_up;
 mod registrations;
 mod requests;
 mod rows;
+mod session_pages;
 mod sessions;
-mod user_summaries;
+mod user_lists;
 mod users;
 
 use aws_config::SdkConfig;
@@ -25,21 +28,24 @@ use aws_sdk_dynamodb::{
 };
 
 pub use self::{
-    guesses::{COUNTING_TIMEOUT, Guess},
+    guesses::{COUNTING_TIMEOUT, Guess, GuessCounts},
     keys::KeyRow,
-    password_update::PasswordUpdate,
+    look_up::{LOOK_UP_TIMEOUT, LookUp},
     rows::UnreadableRow,
+    session_pages::{Removal, SessionsPage},
     sessions::{RefreshAttempt, RefreshOutcome},
-    user_summaries::UsersPage,
-    users::UserPages,
+    user_lists::{UserPages, UsersPage},
+    users::CLAIM,
 };
 use crate::BoxError;
 
-/// The table, and a client to reach it.
+/// The tables, and a client to reach them.
 #[derive(Clone, Debug)]
 pub struct Store {
     client: Client,
     table: String,
+    /// The table of counts; `None` where nothing is counted.
+    counts: Option<String>,
 }
 
 /// The store did not do what it was asked for.
@@ -58,7 +64,7 @@ fn unavailable<E: std::error::Error + Send + Sync + 'static>(error: E) -> StoreE
 }
 
 impl Store {
-    /// The table of this name. The client connects at the first call.
+    /// The table of this name, without one for counts: counting fails. The client connects at the first call.
     #[must_use]
     pub fn new(sdk: &SdkConfig, table: impl Into<String>) -> Self {
         // The SDK's own quota is for a busy server: 500 tokens, of which a retry takes 5, and none come back with time.
@@ -67,6 +73,12 @@ impl Store {
         let quota = TokenBucket::builder().refill_rate(100.0).build();
         let retries = RetryPartition::custom("table").token_bucket(quota).build();
         let configuration = config::Builder::from(sdk).retry_partition(retries).build();
-        Self { client: Client::from_conf(configuration), table: table.into() }
+        Self { client: Client::from_conf(configuration), table: table.into(), counts: None }
+    }
+
+    /// The same with the table of this name for the rows that count guesses and registrations.
+    #[must_use]
+    pub fn counting_in(self, counts: impl Into<String>) -> Self {
+        Self { counts: Some(counts.into()), ..self }
     }
 }

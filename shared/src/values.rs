@@ -15,6 +15,7 @@ pub mod random;
 pub mod refresh_token;
 pub mod scope;
 pub mod session;
+pub mod session_limit;
 pub mod time;
 pub mod user;
 pub mod username;

@@ -66,6 +66,7 @@ fn of_aws(namespace: &str) -> Option<(&'static [&'static str], &'static [&'stati
     match namespace {
         "AWS/ApiGateway" => Some((&["5XXError", "4XXError", "Count", "Latency"], &["ApiName", "Stage"])),
         "AWS/Lambda" => Some((&["Errors", "Throttles", "Duration", "ConcurrentExecutions"], &["FunctionName"])),
+        "AWS/SQS" => Some((&["ApproximateNumberOfMessagesVisible"], &["QueueName"])),
         "AWS/DynamoDB" => Some((&["ReadThrottleEvents", "WriteThrottleEvents"], &["TableName"])),
         _ => None,
     }
@@ -173,6 +174,8 @@ async fn metrics_are_of_this_stack_by_the_name_that_the_alarms_use() {
     let (sign_ins, refreshes) = (by_outcome("SignIns"), by_outcome("Refreshes"));
     assert_eq!((sign_ins["signed_in"], sign_ins["unavailable"]), (1, 1), "{sign_ins:?}");
     assert!(sign_ins["refused"] > 1, "{sign_ins:?}");
+    // Each guess at jane's password before the one that was throttled.
+    assert_eq!(by_outcome("FailedSignIns"), [("refused".to_owned(), sign_ins["refused"] - 1)].into());
     assert_eq!(refreshes, [("refreshed".to_owned(), 1), ("refused".to_owned(), 1)].into());
     assert_eq!(by_outcome("RefreshTokenReuse"), [("refused".to_owned(), 1)].into());
     assert_eq!(by_outcome("Outages"), [("unavailable".to_owned(), 1)].into());
@@ -202,7 +205,7 @@ fn every_alarm_is_told_to_the_topic_and_on_the_dashboard() {
         assert!(guide.contains(&known_as), "docs/operations.md doesn't say what to do about {known_as}");
         alarms += 1;
     }
-    assert_eq!(alarms, 8);
+    assert_eq!(alarms, 10);
 }
 
 fn untagged(value: &Yaml) -> &str {

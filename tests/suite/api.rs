@@ -154,10 +154,16 @@ impl Api {
         Self::with(Setup::default()).await
     }
 
+    /// A stack whose authorizer looks at no sessions, for tokens that belong to none.
+    pub async fn stateless() -> Self {
+        Self::with(Setup { parameters: vec![("LiveRevocation", "off")], ..Setup::default() }).await
+    }
+
     pub async fn with(setup: Setup) -> Self {
         let keys = SigningKeys::generate(setup.algorithm, now(), &mut UnwrapErr(SysRng)).unwrap();
         let mut environment: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-        let mut variables = vec![("login", "BCRYPT_COST", "4".to_owned()), ("account", "BCRYPT_COST", "4".to_owned())];
+        let hashing = ["login", "register", "account"];
+        let mut variables: Vec<_> = hashing.map(|function| (function, "BCRYPT_COST", "4".to_owned())).into();
         if setup.ring == Ring::Inline {
             variables.push(("login", "SIGNING_KEYS", keys.to_private_jwks().to_string()));
             variables.push(("authorizer", "VERIFYING_KEYS", keys.to_verifying_jwks().to_string()));
@@ -184,7 +190,7 @@ impl Api {
         let stack = Stack::start(options).await.unwrap();
         let sdk = laptop_config(stack.store_url()).await;
         let table = aws_sdk_dynamodb::Client::new(&sdk);
-        let store = Store::new(&sdk, stack.table_name());
+        let store = Store::new(&sdk, stack.table_name()).counting_in(counts_table(&stack));
         let client = reqwest::Client::builder().timeout(Duration::from_mins(1)).build().unwrap();
         let secrets = Mutex::new(vec![keys.to_private_jwks().to_string()]);
         let api = Self { stack, store, keys, table, client, log, secrets };
@@ -194,8 +200,8 @@ impl Api {
 
     pub async fn add_user(&self, username: &str, password_hash: PasswordHash, scopes: &str, status: Status) {
         let (username, scopes) = (Username::parse(username).unwrap(), Scopes::parse(scopes).unwrap());
-        let user = User { status, ..User::new(username, password_hash, scopes, now()) };
-        assert!(self.store.add_user(&user).await.unwrap());
+        let user = User { status, ..User::new(username, password_hash, scopes, now(), &mut UnwrapErr(SysRng)) };
+        assert!(self.store.add_user(&user, now()).await.unwrap());
     }
 
     /// Puts something that is no hash into the place of a user's.
@@ -203,8 +209,8 @@ impl Api {
         self.table
             .update_item()
             .table_name(self.stack.table_name())
-            .key("pk", AttributeValue::S(format!("USER#{username}")))
-            .key("sk", AttributeValue::S("USER".to_owned()))
+            .key("pk", AttributeValue::S(format!("CREDENTIAL#{username}")))
+            .key("sk", AttributeValue::S("PASSWORD".to_owned()))
             .update_expression("SET password_hash = :damaged")
             .expression_attribute_values(":damaged", AttributeValue::S("damaged".to_owned()))
             .send()
@@ -229,17 +235,9 @@ impl Api {
             .unwrap();
     }
 
-    /// The rows that count password guesses.
-    pub async fn attempts(&self) -> Vec<HashMap<String, AttributeValue>> {
-        let rows = self
-            .table
-            .scan()
-            .table_name(self.stack.table_name())
-            .filter_expression("sk = :attempt")
-            .expression_attribute_values(":attempt", AttributeValue::S("ATTEMPT".to_owned()))
-            .into_paginator()
-            .items()
-            .send();
+    /// The rows that count guesses and registrations.
+    pub async fn counts(&self) -> Vec<HashMap<String, AttributeValue>> {
+        let rows = self.table.scan().table_name(counts_table(&self.stack)).into_paginator().items().send();
         rows.collect::<Result<_, _>>().await.unwrap()
     }
 
@@ -325,7 +323,7 @@ impl Api {
         }
     }
 
-    /// How many rows have a key that begins so.
+    /// How many rows of the main table have a key that begins so.
     pub async fn count_rows(&self, prefix: &str) -> usize {
         let mut items = self.table.scan().table_name(self.stack.table_name()).into_paginator().items().send();
         let mut rows = 0;
@@ -335,11 +333,11 @@ impl Api {
         rows
     }
 
-    /// Everything that the table holds.
+    /// Everything that the tables hold.
     pub async fn dump(&self) -> String {
         let answer = self.table.scan().table_name(self.stack.table_name()).send().await.unwrap();
         assert!(answer.last_evaluated_key.is_none());
-        format!("{:?}", answer.items())
+        format!("{:?} {:?}", answer.items(), self.counts().await)
     }
 
     /// Waits until something is so, which has to happen by itself within some seconds.
@@ -395,12 +393,19 @@ impl Api {
     pub fn lines(&self) -> Vec<Value> {
         self.log()
             .lines()
-            .filter(|line| !line.starts_with("[gateway] "))
+            .filter(|line| !["[gateway] ", "[store] ", "[stream] "].iter().any(|source| line.starts_with(source)))
             // The local stack puts the function's name in front.
             .map(|line| line.split_once("] ").unwrap().1)
-            .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}")))
+            .map(|line| serde_json::from_str::<Value>(line).unwrap_or_else(|_| panic!("no JSON: {line}")))
+            // It is called for each change of an account, some time after it, and for no request.
+            .filter(|line| line["function"] != "erase")
             .collect()
     }
+}
+
+/// The name of the table of counts.
+pub fn counts_table(stack: &Stack) -> &str {
+    stack.table("CountsTable").unwrap()
 }
 
 impl Drop for Api {

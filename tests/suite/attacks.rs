@@ -15,9 +15,12 @@ use forge::{Forger, all, asymmetric, encode, hmac256, ours, with, without};
 
 /// A stack whose authorizer has the forgers' keys, and the claims of a token that it takes.
 async fn api() -> (Api, Value) {
-    let api =
-        Api::with(Setup { environment: vec![("authorizer", "VERIFYING_KEYS", forge::ring())], ..Setup::default() })
-            .await;
+    let api = Api::with(Setup {
+        environment: vec![("authorizer", "VERIFYING_KEYS", forge::ring())],
+        parameters: vec![("LiveRevocation", "off")],
+        ..Setup::default()
+    })
+    .await;
     let claims = json!({
         "iss": api.stack.url(), "sub": "johndoe", "aud": AUDIENCE, "iat": now().0, "nbf": now().0,
         "exp": now().0 + 1800, "sid": "AAAAAAAAAAAAAAAAAAAAAA", "client_id": "web", "scope": "read write",

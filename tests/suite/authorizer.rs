@@ -67,7 +67,7 @@ async fn assert_refused(api: &Api, token: &str, why: &str) {
 
 #[tokio::test]
 async fn a_rest_api_policy_denies_what_the_scopes_do_not_reach() {
-    let api = Api::start().await;
+    let api = Api::stateless().await;
     let token = minted(&api, &api.keys, now());
     let answer = api.invoke("authorizer", &rest(&bearer(&token))).await.unwrap();
     let session = &crate::token::claims(&token)["sid"];
@@ -98,7 +98,7 @@ async fn a_rest_api_policy_denies_what_the_scopes_do_not_reach() {
 
 #[tokio::test]
 async fn an_http_api_gets_the_simple_answer() {
-    let api = Api::start().await;
+    let api = Api::stateless().await;
     let token = minted(&api, &api.keys, now());
     // An HTTP API sends header names in lower case.
     let event = http(&json!({ "authorization": format!("Bearer {token}") }));
@@ -110,7 +110,7 @@ async fn an_http_api_gets_the_simple_answer() {
 
 #[tokio::test]
 async fn a_missing_credential_is_refused() {
-    let api = Api::start().await;
+    let api = Api::stateless().await;
     for headers in [json!({}), json!({ "Host": "a.example" }), json!({ "Authorization": "" })] {
         assert_eq!(api.invoke("authorizer", &rest(&headers)).await, Err("Unauthorized".to_owned()));
         assert_eq!(api.invoke("authorizer", &http(&headers)).await.unwrap()["isAuthorized"], false);
@@ -123,7 +123,7 @@ async fn a_missing_credential_is_refused() {
 
 #[tokio::test]
 async fn a_token_is_valid_from_its_issue_until_it_expires() {
-    let api = Api::start().await;
+    let api = Api::stateless().await;
     let now = now();
     let earlier = |seconds| Timestamp(now.0 - seconds);
     for issued in [earlier(1740), earlier(60), Timestamp(now.0 + 2)] {
@@ -137,7 +137,7 @@ async fn a_token_is_valid_from_its_issue_until_it_expires() {
 
 #[tokio::test]
 async fn a_token_of_another_ring_issuer_or_audience_is_refused() {
-    let api = Api::start().await;
+    let api = Api::stateless().await;
     let stranger = SigningKeys::generate(Algorithm::Es256, now(), &mut UnwrapErr(SysRng)).unwrap();
     assert_refused(&api, &minted(&api, &stranger, now()), "another ring").await;
 
@@ -163,7 +163,12 @@ async fn a_token_of_another_ring_issuer_or_audience_is_refused() {
 
 #[tokio::test]
 async fn rules_that_jsonwebtoken_leaves_out_hold_in_the_real_function() {
-    let api = Api::with(Setup { algorithm: Algorithm::Hs256, ..Setup::default() }).await;
+    let api = Api::with(Setup {
+        algorithm: Algorithm::Hs256,
+        parameters: vec![("LiveRevocation", "off")],
+        ..Setup::default()
+    })
+    .await;
     let ring: Value = serde_json::from_str(&api.keys.to_private_jwks()).unwrap();
     let secret = URL_SAFE_NO_PAD.decode(ring["keys"][0]["k"].as_str().unwrap()).unwrap();
     let secret = jsonwebtoken::EncodingKey::from_secret(&secret);
@@ -231,7 +236,7 @@ async fn rules_that_jsonwebtoken_leaves_out_hold_in_the_real_function() {
 
 #[tokio::test]
 async fn an_event_that_says_too_little_is_an_outage() {
-    let api = Api::start().await;
+    let api = Api::stateless().await;
     let token = minted(&api, &api.keys, now());
     let good = rest(&bearer(&token));
     let mut events = vec![json!({}), json!({ "type": "TOKEN", "authorizationToken": "x", "methodArn": "x" })];

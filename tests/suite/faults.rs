@@ -240,7 +240,8 @@ impl Acknowledged {
     }
 }
 
-/// One client's part of the mixed load: it registers, signs in, refreshes, changes its password and logs out.
+/// One client's part of the mixed load: it registers, signs in, refreshes, changes its password, signs in again and logs
+/// out.
 async fn load(api: &Api, client: usize, until: Instant) -> Acknowledged {
     let mut known = Acknowledged::default();
     for round in 0.. {
@@ -274,15 +275,23 @@ async fn load(api: &Api, client: usize, until: Instant) -> Acknowledged {
         let new = format!("the second password {client}.{round}");
         let body = json!({ "current_password": password, "new_password": new }).to_string();
         let answer = api.send(Method::POST, "/password", &headers, body).await;
-        if known.note(&answer, 200) {
-            known.passwords.insert(username, vec![new]);
-        } else {
+        if !known.note(&answer, 200) {
+            // Its sessions may have ended or not.
             known.passwords.insert(username, vec![new, password]);
+            continue;
         }
+        known.ended.push(refresh);
+        let answer = api.login(&[("username", &username), ("password", &new)]).await;
+        known.passwords.insert(username, vec![new]);
+        if !known.note(&answer, 200) {
+            continue;
+        }
+        let (bearer, refresh) = (format!("Bearer {}", answer.access_token()), answer.refresh_token());
         if round % 2 == 0 {
             known.going_on.push(refresh);
             continue;
         }
+        let headers = [("Authorization", bearer.as_str()), ("Content-Type", JSON)];
         let answer = api.send(Method::POST, "/logout", &headers, "{}").await;
         if known.note(&answer, 200) {
             known.ended.push(refresh);

@@ -142,6 +142,7 @@ async fn twenty_rotations_through_all_algorithms_refuse_no_token() {
     let mut setup = rotating("ES256");
     // As a stack has it that moves to and from HS256.
     setup.parameters.push(("AuthorizerReadsSecret", "true"));
+    setup.parameters.push(("MaxSessions", "1000"));
     let api = Api::with(setup).await;
     api.stack.rotate().await.unwrap();
     let (over, checked) = (AtomicBool::new(false), AtomicUsize::new(0));

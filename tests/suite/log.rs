@@ -60,7 +60,7 @@ async fn no_password_token_key_or_header_is_logged_at_any_level() {
     }
     // An event that isn't one: no reader's error may quote it.
     let event = json!({ "headers": format!("Bearer {token}"), "multiValueHeaders": [token], "methodArn": 1 });
-    for function in ["authorizer", "login", "protected", "discovery", "account", "users"] {
+    for function in ["authorizer", "login", "protected", "discovery", "register", "account", "users"] {
         let _ = api.stack.invoke(function, event.to_string().as_bytes()).await;
     }
     api.stack.stop_store().await;
@@ -121,7 +121,7 @@ async fn every_call_leaves_one_line() {
         ("protected", "greeted", get("/protected", &bearer)),
         ("users", "listed", get("/users", &bearer)),
         ("users", "refused", get("/users/nobody", &bearer)),
-        ("account", "registered", post("/register", json!({ "username": "joe", "password": "a long enough one" }))),
+        ("register", "registered", post("/register", json!({ "username": "joe", "password": "a long enough one" }))),
         ("account", "refused", post("/password", json!({}))),
         ("discovery", "welcome", get("/", "")),
         ("discovery", "preflight", call(Method::OPTIONS, "/login", String::new(), "")),
@@ -173,7 +173,7 @@ async fn at_the_level_error_only_lines_with_metrics_are_left() {
 }
 
 fn every_function(name: &'static str, value: &str) -> Vec<(&'static str, &'static str, String)> {
-    ["login", "authorizer", "protected", "sessions", "account", "users", "discovery"]
+    ["login", "authorizer", "protected", "sessions", "register", "account", "users", "discovery"]
         .map(|function| (function, name, value.to_owned()))
         .into()
 }

@@ -5,6 +5,7 @@
 #![expect(unreachable_pub, reason = "a test binary has no other crates to show things to")]
 
 mod admin;
+mod administrators;
 mod alarms;
 mod api;
 mod attacks;
@@ -20,6 +21,7 @@ mod laptop;
 mod layers;
 mod log;
 mod login;
+mod many_sessions;
 mod outage;
 mod password;
 mod privileges;
@@ -32,6 +34,7 @@ mod routes;
 mod scopes;
 mod sessions;
 mod settings;
+mod stuffing;
 mod template;
 mod throttle;
 mod token;

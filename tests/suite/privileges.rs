@@ -93,19 +93,15 @@ fn text(value: &Yaml) -> String {
     }
 }
 
-/// DESIGN: who may touch what, row by row. `users`, `attempts` and `keys` bind a call to rows whose key begins so.
+/// DESIGN: who may touch what, row by row. `users`, `sessions` and `keys` bind a call to rows whose key begins so; the
+/// table of counts holds nothing else.
 fn allowed() -> Privileges {
     let users = "ForAllValues:StringLike dynamodb:LeadingKeys USER#*, Null dynamodb:LeadingKeys false";
     let sessions = "ForAllValues:StringLike dynamodb:LeadingKeys SESSION#*, Null dynamodb:LeadingKeys false";
-    let users_and_sessions =
-        "ForAllValues:StringLike dynamodb:LeadingKeys USER#*|SESSION#*, Null dynamodb:LeadingKeys false";
+    let users_and_hashes =
+        "ForAllValues:StringLike dynamodb:LeadingKeys USER#*|CREDENTIAL#*, Null dynamodb:LeadingKeys false";
+    let hashes = "ForAllValues:StringLike dynamodb:LeadingKeys CREDENTIAL#*, Null dynamodb:LeadingKeys false";
     let keys = "ForAllValues:StringEquals dynamodb:LeadingKeys KEYS, Null dynamodb:LeadingKeys false";
-    let attempts = "ForAllValues:StringLike dynamodb:LeadingKeys ATTEMPT#*, Null dynamodb:LeadingKeys false";
-    // No `password_hash` among them, nor `jwk`.
-    let shown = "ForAllValues:StringEquals dynamodb:Attributes pk|sk|username|status|scopes|created_at|updated_at";
-    let changed = "ForAllValues:StringEquals dynamodb:Attributes pk|sk|status|scopes|updated_at";
-    let renewed = "ForAllValues:StringEquals dynamodb:Attributes pk|sk|password_hash";
-    let named = "Null dynamodb:Attributes false";
     let nothing_back = "StringEqualsIfExists dynamodb:ReturnValues NONE";
     let all = |conditions: &[&str]| {
         let mut all: Vec<&str> = conditions.iter().flat_map(|conditions| conditions.split(", ")).collect();
@@ -113,17 +109,22 @@ fn allowed() -> Privileges {
         all.join(", ")
     };
     let table = |action: &str, rows: &str| format!("Allow dynamodb:{action} on !GetAtt Table.Arn where {rows}");
+    let count = "Allow dynamodb:UpdateItem on !GetAtt CountsTable.Arn where -".to_owned();
+    let see_counts = "Allow dynamodb:BatchGetItem on !GetAtt CountsTable.Arn where -".to_owned();
     let secret = |action: &str| format!("Allow secretsmanager:{action} on !Ref SigningSecret where -");
     let rows = |rows: &[String]| rows.iter().cloned().collect::<BTreeSet<_>>();
     BTreeMap::from([
         (
             "login".to_owned(),
             rows(&[
-                table("GetItem", users),
-                table("UpdateItem", &all(&[users, renewed, named, nothing_back])),
+                table("BatchGetItem", users_and_hashes),
+                table("UpdateItem", hashes),
                 table("PutItem", sessions),
                 table("UpdateItem", sessions),
-                table("UpdateItem", attempts),
+                table("Query", sessions),
+                table("DeleteItem", sessions),
+                count.clone(),
+                see_counts.clone(),
                 secret("GetSecretValue"),
             ]),
         ),
@@ -139,24 +140,31 @@ fn allowed() -> Privileges {
         (
             "account".to_owned(),
             rows(&[
-                table("PutItem", users),
-                table("GetItem", users),
-                table("UpdateItem", users_and_sessions),
+                table("BatchGetItem", users_and_hashes),
+                table("UpdateItem", hashes),
                 table("Query", sessions),
                 table("DeleteItem", sessions),
-                table("UpdateItem", attempts),
+                count.clone(),
+                see_counts,
             ]),
         ),
+        ("register".to_owned(), rows(&[table("PutItem", &all(&[users_and_hashes, nothing_back])), count])),
         (
             "users".to_owned(),
             rows(&[
-                table(
-                    "GetItem",
-                    &all(&[users, shown, named, "StringEqualsIfExists dynamodb:Select SPECIFIC_ATTRIBUTES"]),
-                ),
-                table("Scan", &all(&[shown, named, "StringEquals dynamodb:Select SPECIFIC_ATTRIBUTES"])),
-                table("UpdateItem", &all(&[users, changed, named, nothing_back])),
-                table("DeleteItem", &all(&[users, nothing_back])),
+                table("GetItem", users),
+                table("UpdateItem", users),
+                "Allow dynamodb:Query on !Sub ${Table.Arn}/index/users where -".to_owned(),
+                table("Query", sessions),
+                table("DeleteItem", sessions),
+            ]),
+        ),
+        (
+            "erase".to_owned(),
+            rows(&[
+                table("BatchGetItem", users),
+                table("GetItem", users),
+                table("DeleteItem", &all(&[hashes, nothing_back])),
                 table("Query", sessions),
                 table("DeleteItem", sessions),
             ]),
@@ -190,6 +198,16 @@ fn each_function_may_do_what_it_needs_and_no_more() {
     assert_eq!(privileges(&template()), allowed_in(&template()));
 }
 
+/// Neither a statement that names hashes, nor one that names no rows, but for the index, where no hash is.
+#[test]
+fn who_administers_users_reaches_no_hash_by_any_call() {
+    let privileges = privileges(&template());
+    for privilege in &privileges["users"] {
+        let is_bound = privilege.contains("LeadingKeys USER#*,") || privilege.contains("LeadingKeys SESSION#*,");
+        assert!(is_bound || privilege.contains("on !Sub ${Table.Arn}/index/users "), "{privilege}");
+    }
+}
+
 #[test]
 fn the_authorizer_reads_the_secret_only_where_it_must() {
     let template: Yaml = serde_yaml_ng::from_str(&template()).unwrap();
@@ -206,7 +224,7 @@ fn the_authorizer_reads_sessions_only_with_live_revocation() {
     let template: Yaml = serde_yaml_ng::from_str(&template()).unwrap();
     let condition = text(&template["Conditions"]["HasLiveRevocation"]);
     assert_eq!(condition, "!Not !Equals !Ref LiveRevocation|off");
-    assert_eq!(template["Parameters"]["LiveRevocation"]["Default"], "off");
+    assert_eq!(template["Parameters"]["LiveRevocation"]["Default"], "60");
 }
 
 #[test]
@@ -217,17 +235,20 @@ fn a_policy_that_is_widened_is_noticed() {
         ("dynamodb:LeadingKeys: [\"SESSION#*\"]", "dynamodb:LeadingKeys: [\"*\"]"),
         ("              - HasLiveRevocation\n              - Sid", "              - HasTracing\n              - Sid"),
         ("dynamodb:LeadingKeys: [\"USER#*\"]", "dynamodb:LeadingKeys: [\"*\"]"),
-        ("dynamodb:LeadingKeys: [\"ATTEMPT#*\"]", "dynamodb:LeadingKeys: [\"*\"]"),
+        ("Resource: !GetAtt CountsTable.Arn", "Resource: [!GetAtt CountsTable.Arn, !GetAtt Table.Arn]"),
+        (
+            "Action: dynamodb:UpdateItem\n              Resource: !GetAtt CountsTable.Arn",
+            "Action: [dynamodb:UpdateItem, dynamodb:Scan]\n              Resource: !GetAtt CountsTable.Arn",
+        ),
+        ("Action: dynamodb:BatchGetItem", "Action: [dynamodb:BatchGetItem, dynamodb:Scan]"),
         ("Action: dynamodb:UpdateItem\n", "Action: [dynamodb:UpdateItem, dynamodb:DeleteItem]\n"),
-        ("dynamodb:LeadingKeys: [\"USER#*\", \"SESSION#*\"]", "dynamodb:LeadingKeys: [\"*\"]"),
-        ("scopes, created_at, updated_at]", "scopes, created_at, updated_at, password_hash]"),
-        ("{ dynamodb:Attributes: [pk, sk, status,", "{ dynamodb:Attributes: [pk, sk, password_hash, status,"),
-        ("dynamodb:Attributes: \"false\"", "dynamodb:Attributes: \"true\""),
-        ("StringEquals: { dynamodb:Select: SPECIFIC_ATTRIBUTES }", "StringEquals: { dynamodb:Select: ALL_ATTRIBUTES }"),
+        ("dynamodb:LeadingKeys: [\"CREDENTIAL#*\"]", "dynamodb:LeadingKeys: [\"*\"]"),
+        ("dynamodb:LeadingKeys: [\"USER#*\", \"CREDENTIAL#*\"]", "dynamodb:LeadingKeys: [\"*\"]"),
+        ("Action: [dynamodb:GetItem, dynamodb:UpdateItem]", "Action: [dynamodb:GetItem, dynamodb:PutItem]"),
+        ("${Table.Arn}/index/users", "${Table.Arn}/index/*"),
         ("dynamodb:ReturnValues: NONE", "dynamodb:ReturnValues: ALL_OLD"),
         ("Action: dynamodb:Query", "Action: dynamodb:*"),
-        ("Action: [dynamodb:PutItem, dynamodb:UpdateItem]", "Action: [dynamodb:PutItem, dynamodb:DeleteItem]"),
-        ("[pk, sk, password_hash]", "[pk, sk, password_hash, scopes]"),
+        ("Action: [dynamodb:PutItem, dynamodb:UpdateItem, ", "Action: [dynamodb:PutItem, dynamodb:Scan, "),
         ("Action: secretsmanager:GetSecretValue", "Action: secretsmanager:*"),
         ("Resource: !GetAtt Table.Arn", "Resource: \"*\""),
         ("Resource: !Ref SigningSecret", "Resource: \"*\""),

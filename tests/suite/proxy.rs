@@ -49,6 +49,8 @@ struct Plan {
     seen: Vec<String>,
     /// From the n-th write on (counted from 0), everything fails, as if the function had been killed there.
     cut: Option<(usize, Cut)>,
+    /// Only these operations count as writes; every one that writes, where there is none.
+    counted: Option<&'static str>,
     writes: usize,
     was_cut: bool,
     dead: bool,
@@ -70,8 +72,7 @@ struct Line {
     plan: Arc<Mutex<Plan>>,
 }
 
-const WRITES: [&str; 6] =
-    ["PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "PutSecretValue", "UpdateSecretVersionStage"];
+const WRITES: [&str; 5] = ["PutItem", "UpdateItem", "DeleteItem", "PutSecretValue", "UpdateSecretVersionStage"];
 
 impl Proxy {
     pub async fn start(target: &str) -> Self {
@@ -95,6 +96,11 @@ impl Proxy {
     /// Fails from the n-th write on, counted from now and from 0.
     pub fn cut(&self, write: usize, cut: Cut) {
         *self.plan.lock().unwrap() = Plan { cut: Some((write, cut)), ..Plan::default() };
+    }
+
+    /// The same, where only writes by this operation are counted.
+    pub fn cut_of(&self, operation: &'static str, write: usize, cut: Cut) {
+        *self.plan.lock().unwrap() = Plan { cut: Some((write, cut)), counted: Some(operation), ..Plan::default() };
     }
 
     /// From now on this happens to so many of a hundred calls.
@@ -129,7 +135,10 @@ async fn pass(State(line): State<Line>, headers: HeaderMap, body: Bytes) -> Resp
     let operation = target.rsplit('.').next().unwrap().to_owned();
     let (cut, fault) = {
         let mut plan = line.plan.lock().unwrap();
-        let write = WRITES.contains(&operation.as_str());
+        let write = match plan.counted {
+            Some(counted) => counted == operation,
+            None => WRITES.contains(&operation.as_str()),
+        };
         let cut = plan.cut.filter(|(at, _)| write && plan.writes == *at).map(|(_, cut)| cut);
         plan.writes += usize::from(write);
         plan.seen.push(operation);

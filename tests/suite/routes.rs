@@ -34,7 +34,8 @@ fn of_template() -> Vec<TemplateRoute> {
         let properties = &resource["Properties"];
         let Some(code) = properties["CodeUri"].as_str() else { continue };
         let function = code.trim_end_matches('/').rsplit('/').next().unwrap();
-        for event in properties["Events"].as_mapping().into_iter().flat_map(|events| events.values()) {
+        let events = properties["Events"].as_mapping().into_iter().flat_map(|events| events.values());
+        for event in events.filter(|event| event["Type"] == "Api") {
             let text = |name: &str| event["Properties"][name].as_str().unwrap().to_owned();
             routes.push(TemplateRoute {
                 method: text("Method").to_uppercase(),

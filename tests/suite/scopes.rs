@@ -43,7 +43,8 @@ fn guarded() -> Vec<Route> {
     let (template, named) = (template(), named());
     let mut routes = Vec::new();
     for resource in template["Resources"].as_mapping().unwrap().values() {
-        for event in resource["Properties"]["Events"].as_mapping().into_iter().flat_map(|events| events.values()) {
+        let events = resource["Properties"]["Events"].as_mapping().into_iter().flat_map(|events| events.values());
+        for event in events.filter(|event| event["Type"] == "Api") {
             let properties = &event["Properties"];
             if properties["Auth"]["Authorizer"] != "NONE" {
                 let text = |name: &str| properties[name].as_str().unwrap().to_owned();

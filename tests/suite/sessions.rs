@@ -1,5 +1,7 @@
 //! `POST /logout`, `GET /sessions` and `DELETE /sessions/{id}`.
 
+use std::collections::HashSet;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::user::Status;
@@ -178,6 +180,34 @@ async fn without_a_token_there_is_401_and_in_an_outage_503() {
 }
 
 #[tokio::test]
+async fn a_page_of_sessions_has_a_size_and_a_cursor_of_its_own() {
+    let api = Api::start().await;
+    api.add_user("jane", hash(PASSWORD), "", Status::Active).await;
+    let jane = api.login(&[("username", "jane"), ("password", PASSWORD)]).await;
+    let this = api.sign_in().await;
+    api.sign_in().await;
+    let list = async |query: &str| api.get(&format!("/sessions?{query}"), &[("Authorization", &bearer(&this))]).await;
+    let first = list("limit=1").await.json();
+    assert_eq!(first["sessions"].as_array().unwrap().len(), 1);
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let second = list(&format!("limit=1&cursor={cursor}")).await.json();
+    assert_eq!((second["sessions"].as_array().unwrap().len(), &second["next_cursor"]), (1, &Value::Null));
+    assert_ne!(first["sessions"][0]["id"], second["sessions"][0]["id"]);
+    for limit in ["0", "101", "-1", "x", ""] {
+        let message = list(&format!("limit={limit}")).await.error(400, "invalid_request");
+        assert_eq!(message, "limit must be a whole number from 1 to 100", "{limit}");
+    }
+    for cursor in ["x", "", "U0VTU0lPTiNqYW5l", &session_of(&this)] {
+        let message = list(&format!("cursor={cursor}")).await.error(400, "invalid_request");
+        assert_eq!(message, "cursor is not one of a page's", "{cursor}");
+    }
+    // A cursor names a place among the caller's own sessions, whoever's session it was made of.
+    let cursor = shared::lambda::page::cursor(&session_of(&jane));
+    let rest = list(&format!("cursor={cursor}")).await.json();
+    assert!(rest["sessions"].as_array().unwrap().iter().all(|session| session["id"] != session_of(&jane)));
+}
+
+#[tokio::test]
 async fn hundreds_of_sessions_are_listed_and_ended() {
     let api = Api::start().await;
     let this = api.sign_in().await;
@@ -188,8 +218,26 @@ async fn hundreds_of_sessions_are_listed_and_ended() {
         let id = shared::session::SessionId::generate(&mut rng);
         api.store.add_session(&username, &shared::session::Session { id, ..template.clone() }).await.unwrap();
     }
-    let body = api.get("/sessions", &[("Authorization", &bearer(&this))]).await.json();
-    assert_eq!(body["sessions"].as_array().unwrap().len(), 301);
-    assert_eq!(log_out(&api, &this, "?sessions=others").await.json()["ended"], 300);
+    let (mut path, mut listed, mut marked) = ("/sessions".to_owned(), HashSet::new(), 0);
+    for size in [100, 100, 100, 1] {
+        let body = api.get(&path, &[("Authorization", &bearer(&this))]).await.json();
+        let shown = body["sessions"].as_array().unwrap();
+        assert_eq!(shown.len(), size);
+        listed.extend(shown.iter().map(|session| session["id"].as_str().unwrap().to_owned()));
+        marked += shown.iter().filter(|session| session["current"] == true).count();
+        path = format!("/sessions?cursor={}", body["next_cursor"].as_str().unwrap_or_default());
+    }
+    assert_eq!((listed.len(), marked, path.as_str()), (301, 1, "/sessions?cursor="));
+    let mut ended = 0;
+    loop {
+        let body = log_out(&api, &this, "?sessions=others").await.json();
+        ended += body["ended"].as_u64().unwrap();
+        // A busy machine takes several calls.
+        match body.get("more") {
+            None => break,
+            more => assert_eq!(more, Some(&json!(true))),
+        }
+    }
+    assert_eq!(ended, 300);
     assert_eq!(api.store.sessions(&username).await.unwrap().len(), 1);
 }

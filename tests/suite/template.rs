@@ -62,7 +62,18 @@ async fn no_function_is_started_with_a_key_in_its_environment() {
     let api = Api::with(Setup { ring: Ring::Rotated, ..Setup::default() }).await;
     api.stack.rotate().await.unwrap();
     api.token().await;
-    for function in ["login", "authorizer", "protected", "sessions", "account", "users", "discovery", "rotate-keys"] {
+    for function in [
+        "login",
+        "authorizer",
+        "protected",
+        "sessions",
+        "register",
+        "account",
+        "users",
+        "discovery",
+        "rotate-keys",
+        "erase",
+    ] {
         let environment = api.stack.environment(function).unwrap();
         for (name, value) in environment {
             let value = value.to_string_lossy().into_owned();
@@ -81,6 +92,30 @@ fn the_table_outlives_mistakes() {
     assert_eq!(properties["DeletionProtectionEnabled"], true);
     assert_eq!(properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"], true);
     assert_eq!(properties["SSESpecification"]["SSEEnabled"], true);
+    // Its stream holds keys, and so no hash.
+    assert_eq!(properties["StreamSpecification"]["StreamViewType"], "KEYS_ONLY");
+}
+
+/// Counts aren't worth a backup, and are gone with the stack; a restored one would only count what is long over.
+#[test]
+fn counts_are_in_a_table_that_goes_with_the_stack() {
+    let table = resource("CountsTable");
+    let properties = &table["Properties"];
+    assert_eq!((&table["DeletionPolicy"], &table["UpdateReplacePolicy"]), (&"Delete".into(), &"Delete".into()));
+    assert_eq!(properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"], false);
+    assert_eq!(properties["SSESpecification"]["SSEEnabled"], true);
+    assert_eq!(properties["TimeToLiveSpecification"], resource("Table")["Properties"]["TimeToLiveSpecification"]);
+}
+
+/// A function that counts nothing has neither a right to the counts nor their table's name.
+#[test]
+fn only_who_counts_knows_the_table_of_counts() {
+    let template: Yaml = serde_yaml_ng::from_str(&read("template.yaml")).unwrap();
+    let resources = template["Resources"].as_mapping().unwrap();
+    let functions = resources.iter().filter(|(_, resource)| resource["Type"] == "AWS::Serverless::Function");
+    let know = functions.filter(|(_, function)| texts(function).iter().any(|text| text.contains("CountsTable")));
+    let know: Vec<&str> = know.map(|(name, _)| name.as_str().unwrap()).collect();
+    assert_eq!(know, ["LoginFunction", "AccountFunction", "RegisterFunction"]);
 }
 
 #[test]
@@ -114,12 +149,16 @@ fn a_bad_version_is_taken_back_by_its_alarms() {
 #[test]
 fn retries_end_before_the_function_does() {
     let (call, hash) = (shared::aws::sdk::CALL_TIMEOUT, std::time::Duration::from_secs(2));
+    // However often rows are put off.
+    assert!(shared::store::LOOK_UP_TIMEOUT <= call);
     for (function, calls, guesses, hashes) in [
-        // Keys, user, the note of the right password, the renewed hash, the session.
+        // Keys, user with counts, the renewed hash, the session beside the note of the right password, the user again.
         ("LoginFunction", 5, 1, 2),
         // The rows of the keys, the secret with HS256, and the session read twice.
         ("AuthorizerFunction", 4, 0, 0),
-        // The user, the note, the change, and listing and removing the other sessions.
+        // The count, and the name, the hash and the account.
+        ("RegisterFunction", 4, 0, 1),
+        // The user with counts, the note, the change, and listing and removing the other sessions.
         ("AccountFunction", 5, 1, 2),
     ] {
         let longest = call * calls + shared::store::COUNTING_TIMEOUT * guesses + hash * hashes;

@@ -125,6 +125,7 @@ async fn every_user_of_250_is_on_exactly_one_page() {
         assert!(full.iter().all(|page| page.len() == size) && (1..=size).contains(&last.len()), "{limit:?}");
         let names: Vec<String> = pages.concat();
         assert_eq!(names.len(), 250, "{limit:?}");
+        assert!(names.is_sorted_by_key(|name| name.to_ascii_lowercase()), "{names:?}");
         assert_eq!(names.into_iter().collect::<BTreeSet<_>>(), all, "{limit:?}");
     }
 }
@@ -253,7 +254,8 @@ async fn what_a_change_does_not_know_or_lacks_is_named() {
 
 #[tokio::test]
 async fn a_disabled_user_signs_in_no_more_and_all_sessions_end() {
-    for (status_of_tokens, parameters) in [(200, vec![]), (401, vec![("LiveRevocation", "0")])] {
+    for (status_of_tokens, parameters) in [(200, vec![("LiveRevocation", "off")]), (401, vec![("LiveRevocation", "0")])]
+    {
         let api = Api::with(Setup { johndoe: (PASSWORD, ADMIN), parameters, ..Setup::default() }).await;
         let bearer = format!("Bearer {}", api.token().await);
         api.add_user("jane", hash(PASSWORD), "", Status::Active).await;
@@ -278,7 +280,7 @@ async fn a_disabled_user_signs_in_no_more_and_all_sessions_end() {
 }
 
 #[tokio::test]
-async fn a_deleted_user_is_gone_with_all_sessions_and_frees_the_name() {
+async fn a_deleted_user_is_gone_with_all_sessions_and_keeps_the_name() {
     let (api, bearer) = administered().await;
     api.add_user("jane", hash(PASSWORD), "", Status::Active).await;
     let session = sign_in(&api, "jane").await;
@@ -289,9 +291,50 @@ async fn a_deleted_user_is_gone_with_all_sessions_and_frees_the_name() {
     sign_in(&api, "jane").await.error(401, "invalid_grant");
     api.refresh(&session.refresh_token()).await.error(400, "invalid_grant");
     assert!(api.store.sessions(&"jane".parse().unwrap()).await.unwrap().is_empty());
+    patch(&api, &bearer, "/users/jane", json!({ "status": "active" })).await.error(404, "not_found");
+    let body = json!({ "username": "Jane", "password": "a long enough one" }).to_string();
+    let answer = api.send(Method::POST, "/register", &[("Content-Type", JSON)], body).await;
+    answer.error(409, "username_taken");
+    assert_eq!(pages(&api, &bearer, None).await, [["johndoe"]]);
+}
+
+#[tokio::test]
+async fn what_a_deleted_user_leaves_is_erased() {
+    let (api, bearer) = administered().await;
     api.add_user("jane", hash(PASSWORD), "", Status::Active).await;
-    api.refresh(&session.refresh_token()).await.error(400, "invalid_grant");
-    assert_eq!(sign_in(&api, "jane").await.status, 200);
+    let before = sign_in(&api, "jane").await;
+    assert_eq!(delete(&api, &bearer, "/users/jane").await.status, 204);
+    // The table's stream tells the function erase of it, and of other changes of accounts.
+    assert_eq!(patch(&api, &bearer, "/users/johndoe", json!({ "status": "active" })).await.status, 200);
+    api.until(async || {
+        let dump = api.dump().await;
+        !dump.contains("CREDENTIAL#jane") && !dump.contains("SESSION#jane")
+    })
+    .await;
+    let dump = api.dump().await;
+    assert!(dump.contains("USER#jane") && dump.contains("CREDENTIAL#johndoe"), "{dump}");
+    api.refresh(&before.refresh_token()).await.error(400, "invalid_grant");
+}
+
+#[tokio::test]
+async fn a_prefix_lists_the_users_whose_names_begin_so() {
+    let (api, bearer) = administered().await;
+    for name in ["Jane", "jana", "jo"] {
+        api.add_user(name, hash(PASSWORD), "", Status::Active).await;
+    }
+    let names = async |query: &str| {
+        let body = get(&api, &bearer, &format!("/users?{query}")).await.json();
+        let users = body["users"].as_array().unwrap().iter().map(|user| user["username"].as_str().unwrap().to_owned());
+        users.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(names("prefix=JAN").await, "jana Jane");
+    assert_eq!(names("prefix=j").await, "jana Jane jo johndoe");
+    assert_eq!(names("prefix=").await, "jana Jane jo johndoe");
+    assert_eq!(names("prefix=x").await, "");
+    for query in ["prefix=%23", "prefix=a%20b", "prefix=a&prefix=b", &format!("prefix={}", "x".repeat(65))] {
+        let answer = get(&api, &bearer, &format!("/users?{query}")).await;
+        assert!(answer.error(400, "invalid_request").starts_with("prefix "), "{query}");
+    }
 }
 
 #[tokio::test]
@@ -308,7 +351,7 @@ async fn a_damaged_row_can_be_seen_and_deleted() {
 fn event(version: &str, method: &str, context: &Value) -> Value {
     match version {
         "1.0" => json!({
-            "resource": "/users/{username}", "path": "/users/johndoe", "httpMethod": method, "headers": {},
+            "resource": "/users/{username}", "path": "/users/jane", "httpMethod": method, "headers": {},
             "multiValueHeaders": {}, "queryStringParameters": null, "multiValueQueryStringParameters": null,
             "pathParameters": null, "stageVariables": null, "body": null, "isBase64Encoded": false,
             "requestContext": {
@@ -317,13 +360,13 @@ fn event(version: &str, method: &str, context: &Value) -> Value {
             },
         }),
         _ => json!({
-            "version": "2.0", "routeKey": "GET /users/{username}", "rawPath": "/users/johndoe", "rawQueryString": "",
+            "version": "2.0", "routeKey": "GET /users/{username}", "rawPath": "/users/jane", "rawQueryString": "",
             "headers": {}, "isBase64Encoded": false,
             "requestContext": {
                 "accountId": "1", "apiId": "a", "domainName": "a.example", "requestId": "1", "stage": "$default",
                 "routeKey": "$default", "time": "12/Mar/2026:19:03:58 +0000", "timeEpoch": 1_773_342_238_000_u64,
                 "http": {
-                    "method": method, "path": "/users/johndoe", "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1",
+                    "method": method, "path": "/users/jane", "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1",
                     "userAgent": "x",
                 },
                 "authorizer": { "lambda": context },
@@ -334,7 +377,8 @@ fn event(version: &str, method: &str, context: &Value) -> Value {
 
 #[tokio::test]
 async fn past_the_gateway_the_handler_asks_for_the_scope_itself() {
-    let api = Api::start().await;
+    let (api, _) = administered().await;
+    api.add_user("jane", hash(PASSWORD), "", Status::Active).await;
     let context = |scope: &str| json!({ "username": "johndoe", "scope": scope, "session": "AAAAAAAAAAAAAAAAAAAAAA" });
     for version in ["1.0", "2.0"] {
         for (method, context, status) in [
@@ -378,36 +422,41 @@ async fn an_interrupted_change_bars_the_user_and_a_retry_completes_it() {
     let proxy = Proxy::start(api.stack.store_url()).await;
     assert!(api.stack.set_variable("users", "AWS_ENDPOINT_URL_DYNAMODB", &proxy.url).await);
     let disabled = json!({ "status": "disabled" });
-    // Of a deletion: the status, two sessions, the row. A change ends before the last.
-    for (method, body, writes) in [(Method::PATCH, &disabled, 3), (Method::DELETE, &Value::Null, 4)] {
-        for at in 0..writes {
+    // The account's row, and two sessions.
+    for (method, body) in [(Method::PATCH, &disabled), (Method::DELETE, &Value::Null)] {
+        for at in 0..3 {
             for cut in [Cut::Before, Cut::After] {
                 let name = format!("jane-{method}-{at}-{cut:?}").to_lowercase();
                 api.add_user(&name, hash(PASSWORD), "", Status::Active).await;
                 let sessions = [sign_in(&api, &name).await, sign_in(&api, &name).await];
                 proxy.cut(at, cut);
                 let path = format!("/users/{name}");
-                send(&api, &bearer, method.clone(), &path, body).await.error(503, "temporarily_unavailable");
+                let answer = send(&api, &bearer, method.clone(), &path, body).await;
                 assert!(proxy.was_cut());
                 proxy.heal();
+                if (at, &method) == (2, &Method::DELETE) {
+                    // Of a deletion, one session has ended by then, and the other is erased by itself.
+                    assert_eq!(answer.status, 204, "{name}: {}", answer.text);
+                } else {
+                    answer.error(503, "temporarily_unavailable");
+                }
                 if at > 0 {
                     sign_in(&api, &name).await.error(401, "invalid_grant");
                     api.refresh(&sessions[0].refresh_token()).await.error(400, "invalid_grant");
                 }
                 let status = send(&api, &bearer, method.clone(), &path, body).await.status;
-                // Where the last step's answer was lost, there is nobody left to delete.
-                let is_done = (at, cut) == (3, Cut::After);
-                assert_eq!(
-                    status,
-                    if is_done {
-                        404
-                    } else if method == Method::DELETE {
-                        204
-                    } else {
-                        200
-                    },
-                    "{name}"
-                );
+                // Once its row is a tombstone, there is nobody left to delete: the rest is erased by itself.
+                let is_done = method == Method::DELETE && (at, cut) != (0, Cut::Before);
+                let expected = match method {
+                    Method::DELETE if is_done => 404,
+                    Method::DELETE => 204,
+                    _ => 200,
+                };
+                assert_eq!(status, expected, "{name}");
+                if is_done {
+                    let sessions = async || api.store.sessions(&name.parse().unwrap()).await.unwrap();
+                    api.until(async || sessions().await.iter().all(|session| !session.is_live(now()))).await;
+                }
                 for session in sessions {
                     api.refresh(&session.refresh_token()).await.error(400, "invalid_grant");
                 }

@@ -1,5 +1,8 @@
 //! Whether a password is an account's, and how often anybody may ask.
 
+mod budget;
+mod names;
+
 use shared::{
     guessing::{Limit, Throttled},
     password::{PasswordHash, Scheme},
@@ -10,7 +13,7 @@ use shared::{
 use crate::{
     instance::{Instance, PASSWORD, cost, hash_of, password},
     line::Disturbance,
-    table::{user, username},
+    table::{NOW, user, username},
 };
 
 const HOME: &str = "192.0.2.1";
@@ -24,10 +27,24 @@ fn throttled(error: &AuthenticationError) -> Throttled {
     }
 }
 
+fn rejected(error: AuthenticationError) -> Rejection {
+    match error {
+        AuthenticationError::Rejected { rejection, spent: None } => rejection,
+        other => panic!("{other:?}"),
+    }
+}
+
 /// Guesses wrong, and asserts that the guess was taken.
 async fn guess(instance: &Instance, name: &str, address: &str) {
     let error = instance.authenticate(name, "wrong", address).await.unwrap_err();
-    assert!(matches!(error, AuthenticationError::Rejected(_)), "{error:?}");
+    assert!(matches!(error, AuthenticationError::Rejected { spent: None, .. }), "{error:?}");
+}
+
+/// Guesses at the account from as many addresses as its ceiling takes in a window that has just begun.
+async fn fill_ceiling(instance: &Instance, name: &str) {
+    for number in 0..33 {
+        guess(instance, name, &format!("203.0.113.{number}")).await;
+    }
 }
 
 /// Asserts that the right password isn't looked at for so long.
@@ -56,7 +73,8 @@ async fn the_right_password_gives_the_account() {
 async fn a_wrong_password_is_rejected() {
     let instance = with_johndoe().await;
     let error = instance.authenticate("johndoe", "wrong", HOME).await.unwrap_err();
-    let AuthenticationError::Rejected(rejection @ Rejection::WrongPassword(_)) = error else { panic!("{error:?}") };
+    let rejection = rejected(error);
+    assert!(matches!(rejection, Rejection::WrongPassword(_)), "{rejection:?}");
     assert_eq!((rejection.code(), rejection.user().unwrap().as_str()), ("wrong_password", "JohnDoe"));
     assert_eq!(instance.guesses().await, (1, 1));
 }
@@ -65,10 +83,11 @@ async fn a_wrong_password_is_rejected() {
 async fn an_unknown_name_is_rejected_and_not_kept() {
     let instance = Instance::start().await;
     let error = instance.authenticate("nobody", PASSWORD, HOME).await.unwrap_err();
-    let AuthenticationError::Rejected(rejection @ Rejection::UnknownUser) = error else { panic!("{error:?}") };
+    let rejection = rejected(error);
+    assert!(matches!(rejection, Rejection::UnknownUser), "{rejection:?}");
     assert!(rejection.user().is_none());
     assert_eq!(instance.guesses().await, (1, 1));
-    assert!(!format!("{:?}", instance.table.rows().await).contains("nobody"));
+    assert!(!format!("{:?}", instance.table.counts().await).contains("nobody"));
 }
 
 #[tokio::test]
@@ -76,10 +95,10 @@ async fn a_disabled_account_is_rejected_with_any_password() {
     let instance = with_johndoe().await;
     let now = instance.clock.now();
     assert!(instance.store.set_status(&username("johndoe"), Status::Disabled, now).await.unwrap());
-    let right = instance.authenticate("johndoe", PASSWORD, HOME).await.unwrap_err();
-    assert!(matches!(right, AuthenticationError::Rejected(Rejection::DisabledUser(_))), "{right:?}");
-    let wrong = instance.authenticate("johndoe", "wrong", HOME).await.unwrap_err();
-    assert!(matches!(wrong, AuthenticationError::Rejected(Rejection::WrongPassword(_))), "{wrong:?}");
+    let right = rejected(instance.authenticate("johndoe", PASSWORD, HOME).await.unwrap_err());
+    assert!(matches!(right, Rejection::DisabledUser(_)), "{right:?}");
+    let wrong = rejected(instance.authenticate("johndoe", "wrong", HOME).await.unwrap_err());
+    assert!(matches!(wrong, Rejection::WrongPassword(_)), "{wrong:?}");
     // The right password of an account that nobody may use is no success.
     assert_eq!(instance.guesses().await, (2, 2));
 }
@@ -87,22 +106,43 @@ async fn a_disabled_account_is_rejected_with_any_password() {
 #[tokio::test]
 async fn an_unreadable_row_is_a_rejection() {
     let instance = with_johndoe().await;
-    let mut damaged = instance.table.row("USER#").await;
+    let mut damaged = instance.table.row("CREDENTIAL#").await;
     damaged.remove("password_hash");
     instance.table.put(damaged).await;
-    let error = instance.authenticate("johndoe", PASSWORD, HOME).await.unwrap_err();
-    assert!(matches!(error, AuthenticationError::Rejected(Rejection::UnreadableUser)), "{error:?}");
+    let rejection = rejected(instance.authenticate("johndoe", PASSWORD, HOME).await.unwrap_err());
+    assert!(matches!(rejection, Rejection::UnreadableUser), "{rejection:?}");
     assert_eq!(instance.guesses().await, (1, 1));
 }
 
 #[tokio::test]
-async fn a_guess_is_counted_before_the_account_is_read() {
+async fn without_the_counts_no_guess_is_made() {
     let (line, instance) = Instance::on_a_line().await;
     instance.add_user("johndoe").await;
-    line.disturb("GetItem", Disturbance::Refused);
-    let error = instance.authenticate("johndoe", PASSWORD, HOME).await.unwrap_err();
+    line.disturb("BatchGetItem", Disturbance::Refused);
+    for (name, password) in [("johndoe", "wrong"), ("johndoe", PASSWORD), ("nobody", "wrong")] {
+        let error = instance.authenticate(name, password, HOME).await.unwrap_err();
+        assert!(matches!(error, AuthenticationError::Unavailable(_)), "{name} {password}: {error:?}");
+    }
+    assert_eq!(instance.guesses().await, (0, 0));
+}
+
+#[tokio::test]
+async fn rows_that_are_put_off_are_read_again() {
+    let (line, instance) = Instance::on_a_line().await;
+    instance.add_user("johndoe").await;
+    for _ in 0..6 {
+        guess(&instance, "johndoe", HOME).await;
+    }
+    // The account comes first, and the count of its failures after it.
+    line.disturb("BatchGetItem", Disturbance::PutOff);
+    assert_waits(&instance, "johndoe", HOME, Limit::Address, 1).await;
+    assert!(!line.is_disturbed());
+    line.disturb("BatchGetItem", Disturbance::PutOff);
+    instance.authenticate("johndoe", PASSWORD, ELSEWHERE).await.unwrap();
+
+    line.disturb("BatchGetItem", Disturbance::PutOffForGood);
+    let error = instance.authenticate("johndoe", PASSWORD, ELSEWHERE).await.unwrap_err();
     assert!(matches!(error, AuthenticationError::Unavailable(_)), "{error:?}");
-    assert_eq!(instance.guesses().await, (1, 1));
 }
 
 #[tokio::test]
@@ -120,14 +160,9 @@ async fn a_guess_that_is_not_counted_is_not_made() {
 async fn a_success_that_is_not_noted_is_one() {
     let (line, instance) = Instance::on_a_line().await;
     instance.add_user("johndoe").await;
-    // Between the writes that count the guess and the one that takes it back, the account is read.
-    line.disturb("GetItem", Disturbance::Held);
-    let disturbed = async {
-        line.arrived().await;
-        line.release();
-        line.disturb("UpdateItem", Disturbance::Refused);
-    };
-    let (found, ()) = tokio::join!(instance.authenticate("johndoe", PASSWORD, HOME), disturbed);
+    // After the two that count the guess.
+    line.disturb_after(2, "UpdateItem", Disturbance::Refused);
+    let found = instance.authenticate("johndoe", PASSWORD, HOME).await;
     assert_eq!(found.unwrap().username.as_str(), "johndoe");
     assert_eq!(instance.guesses().await, (1, 1));
 }
@@ -203,9 +238,7 @@ async fn the_ceiling_holds_up_all_but_known_addresses() {
     let instance = with_johndoe().await;
     instance.authenticate("johndoe", PASSWORD, HOME).await.unwrap();
     for name in ["johndoe", "nobody"] {
-        for number in 0..33 {
-            guess(&instance, name, &format!("203.0.113.{number}")).await;
-        }
+        fill_ceiling(&instance, name).await;
         assert_waits(&instance, name, ELSEWHERE, Limit::Account, 1800).await;
     }
     instance.authenticate("johndoe", PASSWORD, HOME).await.unwrap();
@@ -221,18 +254,26 @@ async fn an_address_is_known_for_ninety_days() {
     let instance = with_johndoe().await;
     instance.authenticate("johndoe", PASSWORD, HOME).await.unwrap();
     instance.pass(90 * DAY - 1800);
-    for number in 0..33 {
-        guess(&instance, "johndoe", &format!("203.0.113.{number}")).await;
-    }
-    assert_eq!(instance.guesses().await, (33, 33));
-    guess(&instance, "johndoe", HOME).await;
-    assert_eq!(instance.guesses().await, (34, 33));
+    fill_ceiling(&instance, "johndoe").await;
+    instance.authenticate("johndoe", PASSWORD, HOME).await.unwrap();
 
-    instance.pass(1800);
-    for number in 0..33 {
+    instance.pass(90 * DAY);
+    fill_ceiling(&instance, "johndoe").await;
+    assert_waits(&instance, "johndoe", HOME, Limit::Account, 1800).await;
+}
+
+#[tokio::test]
+async fn failures_of_a_known_address_count_at_the_ceiling() {
+    let instance = with_johndoe().await;
+    instance.authenticate("johndoe", PASSWORD, HOME).await.unwrap();
+    for failures in 1..=6 {
+        guess(&instance, "johndoe", HOME).await;
+        assert_eq!(instance.guesses().await, (failures, usize::try_from(failures).unwrap()));
+    }
+    for number in 6..33 {
         guess(&instance, "johndoe", &format!("203.0.113.{number}")).await;
     }
-    assert_waits(&instance, "johndoe", HOME, Limit::Account, 1800).await;
+    assert_waits(&instance, "johndoe", ELSEWHERE, Limit::Account, 1800).await;
 }
 
 #[tokio::test]
@@ -242,7 +283,7 @@ async fn an_older_hash_is_renewed() {
     let text = "test";
     for old in [plain, hash_of(text, cost(5))] {
         let instance = Instance::start().await;
-        assert!(instance.store.add_user(&User { password_hash: old.clone(), ..user("johndoe") }).await.unwrap());
+        assert!(instance.store.add_user(&User { password_hash: old.clone(), ..user("johndoe") }, NOW).await.unwrap());
         let found = instance.authenticate("johndoe", text, HOME).await.unwrap();
         instance.authenticator.renew_hash(&found, &password(text)).await;
         let renewed = instance.find_user("johndoe").await;
@@ -265,7 +306,7 @@ async fn a_hash_of_this_cost_stays() {
 async fn a_hash_that_is_newer_than_the_verified_one_stays() {
     let instance = Instance::start().await;
     let old = User { password_hash: hash_of(PASSWORD, cost(5)), ..user("johndoe") };
-    assert!(instance.store.add_user(&old).await.unwrap());
+    assert!(instance.store.add_user(&old, NOW).await.unwrap());
     let found = instance.authenticate("johndoe", PASSWORD, HOME).await.unwrap();
     let newer = hash_of("another password", cost(4));
     assert!(instance.store.set_password(&found.username, &newer, instance.clock.now()).await.unwrap());

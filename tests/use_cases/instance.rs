@@ -13,6 +13,7 @@ use shared::{
     random,
     scope::Scopes,
     session::{Policy, Session},
+    session_limit::SessionLimit,
     store::Store,
     time::{Clock, Timestamp},
     use_cases::{
@@ -33,6 +34,8 @@ pub const ISSUER: &str = "https://issuer.example";
 pub const AUDIENCE: &str = "api";
 /// The password of every account here.
 pub const PASSWORD: &str = "heavy metal umlaut";
+/// How often an address may fail in a window.
+pub const FAILURES_PER_ADDRESS: u64 = 20;
 /// How long access tokens last.
 pub const LIFETIME: Duration = Duration::from_mins(30);
 /// How long sessions last.
@@ -48,6 +51,7 @@ pub struct Instance {
     pub authenticator: Authenticator,
     pub tokens: TokenIssuer,
     pub policy: Policy,
+    pub limit: SessionLimit,
 }
 
 impl Instance {
@@ -77,7 +81,7 @@ impl Instance {
     pub async fn with_ring(table: Table, store: Store, ring: KeySetting, secrets: &str) -> Self {
         let clock = Clock::stopped(NOW);
         let random = random::system();
-        let authenticator = Authenticator::new(store.clone(), cost(4), clock.clone(), random);
+        let authenticator = authenticator(store.clone(), clock.clone());
         let ring = SigningRing::new(ring, &laptop_config(secrets).await);
         let tokens = TokenIssuer {
             keys: KeyCache::new(ring, Duration::from_hours(1), clock.clone()),
@@ -86,7 +90,12 @@ impl Instance {
             clock: clock.clone(),
             random,
         };
-        Self { table, store, clock, authenticator, tokens, policy: POLICY }
+        Self { table, store, clock, authenticator, tokens, policy: POLICY, limit: SessionLimit(100) }
+    }
+
+    /// An authenticator like its own, with another way to the table.
+    pub fn authenticator_of(&self, store: Store) -> Authenticator {
+        authenticator(store, self.clock.clone())
     }
 
     /// Moves the clock on by so many seconds.
@@ -97,7 +106,7 @@ impl Instance {
     /// Adds an account that may `read` and `write`.
     pub async fn add_user(&self, name: &str) -> User {
         let user = User { password_hash: hash_of(PASSWORD, cost(4)), ..user(name) };
-        assert!(self.table.store.add_user(&user).await.unwrap());
+        assert!(self.table.store.add_user(&user, NOW).await.unwrap());
         user
     }
 
@@ -120,8 +129,9 @@ impl Instance {
 
     /// Guesses that count, those of accounts and addresses together first, and then those of accounts alone.
     pub async fn guesses(&self) -> (u64, usize) {
-        let rows = self.table.rows().await;
-        let failures = rows.iter().filter_map(|row| row.get("failures"));
+        let rows = self.table.counts().await;
+        // Failures of addresses count too, in rows without a last guess.
+        let failures = rows.iter().filter(|row| row.contains_key("last_guess")).filter_map(|row| row.get("failures"));
         let guesses = rows.iter().filter_map(|row| row.get("guesses"));
         (
             failures.map(|failures| failures.as_n().unwrap().parse::<u64>().unwrap()).sum(),
@@ -130,12 +140,17 @@ impl Instance {
     }
 
     pub async fn authenticate(&self, name: &str, password: &str, address: &str) -> Result<User, AuthenticationError> {
-        self.authenticator.authenticate(&username(name), &self::password(password), &client(address)).await
+        let (name, password) = (username(name), self::password(password));
+        let authenticated = self.authenticator.authenticate(&name, &password, &client(address)).await?;
+        self.authenticator.note(&authenticated).await;
+        Ok(authenticated.user)
     }
 
     pub async fn sign_in(&self, request: SignInRequest) -> Result<TokenPair, SignInError> {
         let Self { store, authenticator, tokens, policy, .. } = self;
-        SignIn { store, authenticator, tokens, policy }.sign_in(request, ISSUER, client("192.0.2.1")).await
+        SignIn { store, authenticator, tokens, policy, limit: self.limit }
+            .sign_in(request, ISSUER, client("192.0.2.1"))
+            .await
     }
 
     /// The tokens of a new session of johndoe's.
@@ -161,6 +176,11 @@ impl Instance {
     pub async fn allowed(&self, pair: &TokenPair) -> Scopes {
         self.verify(pair.access.expose()).await.unwrap().scopes
     }
+}
+
+fn authenticator(store: Store, clock: Clock) -> Authenticator {
+    let failures = FAILURES_PER_ADDRESS.to_string().parse().unwrap();
+    Authenticator::new(store, cost(4), failures, clock, random::system())
 }
 
 /// A ring of one key that signs from now on.

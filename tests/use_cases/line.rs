@@ -1,6 +1,9 @@
 //! A line to the store on which one operation fails, loses its answer or is held up.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use axum::{
     Router,
@@ -10,6 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
+use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::Notify};
 
 /// What happens to an operation.
@@ -21,6 +25,12 @@ pub enum Disturbance {
     AnswerLost,
     /// It waits for [`Line::release`].
     Held,
+    /// It has its effect, and its answer waits for [`Line::release`].
+    AnswerHeld,
+    /// Only the first of the rows that it asks for is given, and the others are put off: only this once.
+    PutOff,
+    /// The same every time, and the first row isn't given either.
+    PutOffForGood,
 }
 
 /// A running line.
@@ -30,10 +40,20 @@ pub struct Line {
     server: tokio::task::JoinHandle<()>,
 }
 
+/// Which calls are disturbed.
+#[derive(Clone, Copy)]
+enum Planned {
+    /// Those of this operation, once so many of it have passed.
+    Operation(&'static str, usize),
+    /// The one of this number, whatever its operation.
+    Call(usize),
+}
+
 struct End {
     target: String,
     client: reqwest::Client,
-    plan: Mutex<Option<(&'static str, Disturbance)>>,
+    plan: Mutex<Option<(Planned, Disturbance)>>,
+    calls: AtomicUsize,
     arrived: Notify,
     released: Notify,
 }
@@ -47,6 +67,7 @@ impl Line {
             target: target.to_owned(),
             client: reqwest::Client::new(),
             plan: Mutex::default(),
+            calls: AtomicUsize::new(0),
             arrived: Notify::new(),
             released: Notify::new(),
         });
@@ -57,7 +78,23 @@ impl Line {
 
     /// From now on this happens to the operation, and all others pass.
     pub fn disturb(&self, operation: &'static str, disturbance: Disturbance) {
-        *self.end.plan.lock().unwrap() = Some((operation, disturbance));
+        self.disturb_after(0, operation, disturbance);
+    }
+
+    /// The same, once so many of the operation have passed.
+    pub fn disturb_after(&self, after: usize, operation: &'static str, disturbance: Disturbance) {
+        *self.end.plan.lock().unwrap() = Some((Planned::Operation(operation, after), disturbance));
+    }
+
+    /// This happens to the call of this number, counted from now on, the first being 1.
+    pub fn disturb_call(&self, number: usize, disturbance: Disturbance) {
+        self.end.calls.store(0, Ordering::Relaxed);
+        *self.end.plan.lock().unwrap() = Some((Planned::Call(number), disturbance));
+    }
+
+    /// How many calls came since the start, or since a call was disturbed by its number.
+    pub fn calls(&self) -> usize {
+        self.end.calls.load(Ordering::Relaxed)
     }
 
     /// Lets everything pass again.
@@ -90,14 +127,7 @@ impl Drop for Line {
 
 async fn pass(State(end): State<Arc<End>>, headers: HeaderMap, body: Bytes) -> Response {
     let target = headers["x-amz-target"].to_str().unwrap();
-    let disturbance = {
-        let mut plan = end.plan.lock().unwrap();
-        let planned = plan.filter(|(operation, _)| target.rsplit('.').next() == Some(*operation));
-        if planned.is_some_and(|(_, disturbance)| disturbance == Disturbance::AnswerLost) {
-            *plan = None;
-        }
-        planned.map(|(_, disturbance)| disturbance)
-    };
+    let disturbance = planned(&end, target.rsplit('.').next().unwrap());
     match disturbance {
         Some(Disturbance::Refused) => {
             let refusal = r#"{"__type":"com.amazonaws.dynamodb.v20120810#AccessDeniedException","message":"refused"}"#;
@@ -107,11 +137,55 @@ async fn pass(State(end): State<Arc<End>>, headers: HeaderMap, body: Bytes) -> R
             end.arrived.notify_one();
             end.released.notified().await;
         }
-        Some(Disturbance::AnswerLost) | None => {}
+        Some(Disturbance::PutOff | Disturbance::PutOffForGood) => return put_off(&end, headers, &body).await,
+        Some(Disturbance::AnswerLost | Disturbance::AnswerHeld) | None => {}
     }
     let answer = end.client.post(&end.target).headers(headers).body(body).send().await.unwrap();
+    if disturbance == Some(Disturbance::AnswerHeld) {
+        end.arrived.notify_one();
+        end.released.notified().await;
+    }
     if disturbance == Some(Disturbance::AnswerLost) {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
     (answer.status(), answer.headers().clone(), answer.bytes().await.unwrap()).into_response()
+}
+
+/// What happens to the next one of this operation.
+fn planned(end: &End, operation: &str) -> Option<Disturbance> {
+    let number = end.calls.fetch_add(1, Ordering::Relaxed) + 1;
+    let mut plan = end.plan.lock().unwrap();
+    let (planned, disturbance) = plan.as_mut()?;
+    match planned {
+        Planned::Operation(of, after) if *of == operation => {
+            if *after > 0 {
+                *after -= 1;
+                return None;
+            }
+        }
+        Planned::Call(call) if *call == number => {}
+        Planned::Operation(..) | Planned::Call(_) => return None,
+    }
+    let disturbance = *disturbance;
+    if matches!(disturbance, Disturbance::AnswerLost | Disturbance::PutOff) {
+        *plan = None;
+    }
+    Some(disturbance)
+}
+
+/// Answers a batch of reads with its first row, where it is put off once, and with none, where it is put off for good.
+async fn put_off(end: &End, mut headers: HeaderMap, body: &[u8]) -> Response {
+    let mut asked: Value = serde_json::from_slice(body).unwrap();
+    let (table, keys) = asked["RequestItems"].as_object_mut().unwrap().iter_mut().next().unwrap();
+    let (table, mut later) = (table.clone(), keys["Keys"].as_array().unwrap().clone());
+    if end.plan.lock().unwrap().is_some() {
+        let answer = json!({ "Responses": {}, "UnprocessedKeys": asked["RequestItems"] });
+        return ([("content-type", "application/x-amz-json-1.0")], answer.to_string()).into_response();
+    }
+    keys["Keys"] = json!([later.remove(0)]);
+    headers.remove("content-length");
+    let answer = end.client.post(&end.target).headers(headers).body(asked.to_string()).send().await.unwrap();
+    let mut answer: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+    answer["UnprocessedKeys"] = json!({ table: { "Keys": later, "ConsistentRead": true } });
+    ([("content-type", "application/x-amz-json-1.0")], answer.to_string()).into_response()
 }

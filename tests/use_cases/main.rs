@@ -13,6 +13,8 @@ mod register;
 mod revoke;
 mod rotate_keys;
 mod secret;
+mod session_limit;
 mod sign_in;
+mod sign_in_in_flight;
 mod store;
 mod table;

@@ -113,7 +113,9 @@ async fn a_rejected_sign_in_begins_no_session() {
     let wrong = SignInRequest { password: password("wrong"), ..asking_for("admin") };
     let error = instance.sign_in(wrong).await.err().unwrap();
     // The scopes of an account are told to nobody but its owner.
-    let SignInError::Authentication(AuthenticationError::Rejected(rejection)) = error else { panic!("{error:?}") };
+    let SignInError::Authentication(AuthenticationError::Rejected { rejection, .. }) = error else {
+        panic!("{error:?}")
+    };
     assert!(matches!(rejection, Rejection::WrongPassword(_)), "{rejection:?}");
     assert_eq!(instance.sessions("johndoe").await, []);
 }
@@ -163,7 +165,7 @@ async fn without_a_key_no_guess_is_counted() {
             assert!(matches!(error, SignInError::Unavailable(_)), "{name}: {error:?}");
         }
     }
-    assert_eq!(instance.table.rows().await.len(), 1);
+    assert_eq!(instance.table.counts().await, []);
 }
 
 #[tokio::test]
@@ -212,7 +214,7 @@ async fn an_older_hash_is_renewed_at_the_sign_in() {
     let text = "test";
     // passlib 1.7.4: bcrypt.using(rounds=4, ident="2y").hash("test")
     let plain = PasswordHash::parse("$2y$04$wR0kiXd02dMJdvAZ2PXuauUY5hsR1E1VMbQoe7Bvi/ZojiEYyB9Bm").unwrap();
-    assert!(instance.store.add_user(&User { password_hash: plain, ..user("johndoe") }).await.unwrap());
+    assert!(instance.store.add_user(&User { password_hash: plain, ..user("johndoe") }, NOW).await.unwrap());
     let pair = instance.sign_in(SignInRequest { password: password(text), ..request("johndoe") }).await.unwrap();
     let renewed = instance.find_user("johndoe").await;
     assert_eq!(renewed.password_hash.scheme(), Scheme::BcryptSha256);

@@ -2,9 +2,10 @@
 
 mod guesses;
 mod keys;
-mod password_update;
 mod registrations;
 mod sessions;
+mod tombstones;
+mod user_lists;
 mod users;
 
 use std::error::Error;

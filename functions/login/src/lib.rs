@@ -18,6 +18,7 @@ use shared::{
     lambda::{Answer, Call, Function, Metric, Problem, settings},
     origin::Origins,
     session::Policy,
+    session_limit::SessionLimit,
     store::Store,
     use_cases::{authenticate::Authenticator, issue_tokens::TokenIssuer, refresh::Refresh, revoke, sign_in::SignIn},
 };
@@ -34,6 +35,8 @@ pub struct TokenEndpoint {
     pub tokens: TokenIssuer,
     /// How long sessions last.
     pub policy: Policy,
+    /// How many sessions an account has.
+    pub limit: SessionLimit,
     /// The tokens' issuer.
     pub issuer: Issuer,
     /// The origins whose pages may use cookies, beside the API's own.
@@ -47,12 +50,13 @@ impl TokenEndpoint {
     /// A setting that is wrong, or missing.
     pub fn of(function: &Function) -> Result<Self, BoxError> {
         let (sdk, clock, random) = (function.sdk()?, function.clock(), function.random());
-        let store = function.store(&sdk)?;
+        let store = function.counting_store(&sdk)?;
         let ring = SigningRing::new(function.setting(&settings::SIGNING_KEYS)?, &sdk);
         let refresh = function.setting(&settings::SIGNING_KEY_REFRESH)?;
         let cost = function.setting(&settings::BCRYPT_COST)?;
+        let failures = function.setting(&settings::FAILURES_PER_ADDRESS)?;
         Ok(Self {
-            authenticator: Authenticator::new(store.clone(), cost, clock.clone(), random),
+            authenticator: Authenticator::new(store.clone(), cost, failures, clock.clone(), random),
             store,
             tokens: TokenIssuer {
                 keys: KeyCache::new(ring, refresh.into(), clock.clone()),
@@ -66,6 +70,7 @@ impl TokenEndpoint {
                 idle: function.setting(&settings::SESSION_IDLE_TIMEOUT)?.into(),
                 grace: function.setting(&settings::REFRESH_GRACE_WINDOW)?.into(),
             },
+            limit: function.setting(&settings::MAX_SESSIONS)?,
             issuer: function.optional(&settings::ISSUER)?.unwrap_or_default(),
             origins: function.optional(&settings::CORS_ORIGINS)?.unwrap_or_default(),
         })
@@ -97,6 +102,7 @@ impl TokenEndpoint {
             authenticator: &self.authenticator,
             tokens: &self.tokens,
             policy: &self.policy,
+            limit: self.limit,
         };
         let (issuer, username) = (self.issuer(call)?, request.username.clone());
         let pair = sign_in.sign_in(request, &issuer, call.client()).await;

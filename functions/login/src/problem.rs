@@ -18,7 +18,9 @@ use shared::{
 pub(crate) fn of_sign_in(error: SignInError, username: &Username) -> Problem {
     let signed_in = |problem: Problem| problem.recorded(|record| record.with("user", username));
     match error {
-        SignInError::Authentication(AuthenticationError::Rejected(rejection)) => rejected(&rejection),
+        SignInError::Authentication(AuthenticationError::Rejected { rejection, spent }) => {
+            rejected(&rejection).recorded(|record| record.spending(spent).counting(Metric::FailedSignIns))
+        }
         SignInError::Authentication(AuthenticationError::Throttled(throttled)) => throttled.into(),
         SignInError::Authentication(AuthenticationError::Unavailable(unavailable))
         | SignInError::Unavailable(unavailable) => unavailable.into(),

@@ -1,24 +1,23 @@
-//! The caller's own sessions: `POST /logout` ends them, `GET /sessions` lists them, and `DELETE /sessions/{id}` ends
+//! The caller's own sessions: `POST /logout` ends them, `GET /sessions` lists them page by page, and `DELETE /sessions/{id}` ends
 //! one. All of them treat a session of another user as one that doesn't exist.
 
 mod session_view;
 
-use lambda_http::{
-    Body, Response,
-    http::{HeaderValue, header},
-};
 use serde_json::json;
 use shared::{
     BoxError,
-    cookie::{self, SetCookie},
-    lambda::{Answer, Call, Function, Problem, Router, body::Malformed},
+    lambda::{
+        Answer, Call, Function, Problem, Router,
+        body::Malformed,
+        page::{self, Page},
+    },
     routes,
     session::SessionId,
     store::Store,
     time::Clock,
     use_cases::{
         Unavailable,
-        end_sessions::{self, SessionsToEnd},
+        end_sessions::{self, REMOVAL_TIME, SessionsToEnd},
     },
 };
 
@@ -45,19 +44,20 @@ impl Sessions {
     async fn log_out(&self, call: Call) -> Result<Answer, Problem> {
         let (caller, which) = (call.caller()?, sessions_to_end(&call)?);
         let this = (&caller.username, &caller.session);
-        let ended = end_sessions::end_sessions(&self.store, this, which, self.clock.now()).await?;
-        let mut answer = Answer::ok(&json!({ "ended": ended }), "logged_out");
-        if which != SessionsToEnd::Others {
-            clear_cookies(&mut answer.response);
-        }
-        Ok(answer)
+        let removal = end_sessions::end_sessions(&self.store, this, which, self.clock.now(), REMOVAL_TIME).await?;
+        let ends_this = which != SessionsToEnd::Others && removal.is_complete;
+        let answer = Answer::of_removal(removal, "logged_out");
+        Ok(if ends_this { answer.clearing_cookies() } else { answer })
     }
 
     async fn list(&self, call: Call) -> Result<Answer, Problem> {
         let caller = call.caller()?;
-        let sessions = end_sessions::live_sessions(&self.store, &caller.username, self.clock.now()).await?;
-        let views: Vec<SessionView> = sessions.iter().map(|session| SessionView::of(session, caller)).collect();
-        Ok(Answer::ok(&json!({ "sessions": views }), "listed"))
+        // As many as an account usually has: the order by last use is within a page.
+        let Page { after, size } = Page::of(&call, page::LARGEST, |id| SessionId::parse(id).ok())?;
+        let found = end_sessions::live_sessions(&self.store, &caller.username, (after, size), self.clock.now()).await?;
+        let views: Vec<SessionView> = found.sessions.iter().map(|session| SessionView::of(session, caller)).collect();
+        let next = found.next.as_ref().map(|after| page::cursor(after.as_str()));
+        Ok(Answer::ok(&json!({ "sessions": views, "next_cursor": next }), "listed"))
     }
 
     async fn end(&self, call: Call) -> Result<Answer, Problem> {
@@ -67,11 +67,8 @@ impl Sessions {
         if !removed.map_err(Unavailable::from)? {
             return Err(no_such());
         }
-        let mut answer = Answer::no_content("ended");
-        if id == caller.session {
-            clear_cookies(&mut answer.response);
-        }
-        Ok(answer)
+        let answer = Answer::no_content("ended");
+        Ok(if id == caller.session { answer.clearing_cookies() } else { answer })
     }
 }
 
@@ -91,14 +88,5 @@ fn sessions_to_end(call: &Call) -> Result<SessionsToEnd, Malformed> {
             _ => Err(Malformed::field("sessions", "must be this, others or all")),
         },
         (None, None) => Ok(SessionsToEnd::This),
-    }
-}
-
-/// Takes the tokens' cookies back, whether or not the client has any.
-fn clear_cookies(response: &mut Response<Body>) {
-    for name in [cookie::ACCESS, cookie::REFRESH] {
-        if let Ok(value) = HeaderValue::from_str(SetCookie::clear(name).expose()) {
-            response.headers_mut().append(header::SET_COOKIE, value);
-        }
     }
 }

@@ -1,29 +1,36 @@
 //! Accounts, for those who administer them: `GET /users` lists them page by page, `GET /users/{username}` shows one,
 //! `PATCH` sets its status or scopes, and `DELETE` removes it. The gateway asks for the scopes of [`routes`], and the
-//! router of this function asks again.
+//! router of this function asks again; before anything is written, the caller's account has to have them still.
 
+mod problem;
 mod request;
 mod user_view;
 
 use serde_json::json;
 use shared::{
     BoxError, causes,
-    lambda::{Answer, Call, CallRecord, Function, Problem, Router},
+    lambda::{
+        Answer, Call, CallRecord, Function, Problem, Router,
+        page::{self, Page},
+    },
     routes,
     store::{Store, StoreError},
     time::Clock,
     use_cases::{
         Unavailable,
-        administer_users::{self, UserChange},
+        administer_users::{Administration, AdministrationError, UserChange},
     },
     username::Username,
 };
 use tracing::error;
 
 use crate::{
-    request::{Page, cursor, user_change},
-    user_view::UserView,
+    request::{prefix, user_change},
+    user_view::{ChangedUserView, UserView},
 };
+
+/// How many users a page has where the client doesn't say.
+const PAGE: usize = 25;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), BoxError> {
@@ -45,13 +52,15 @@ struct Users {
 
 impl Users {
     async fn list(&self, call: Call) -> Result<Answer, Problem> {
-        let page = Page::of(&call)?;
-        let found = self.store.users_page(page.after.as_ref(), page.size).await.map_err(unavailable)?;
+        let page = Page::of(&call, PAGE, |name| Username::parse(name).ok())?;
+        let prefix = prefix(&call)?;
+        let found = self.store.users_page(&prefix, page.after.as_ref(), page.size).await.map_err(unavailable)?;
         let readable = found.users.iter().filter_map(|user| {
             user.as_ref().inspect_err(|row| error!(cause = causes(*row), "a user's row can't be read, nor listed")).ok()
         });
         let users: Vec<UserView> = readable.map(UserView::of).collect();
-        Ok(Answer::ok(&json!({ "users": users, "next_cursor": found.next.as_ref().map(cursor) }), "listed"))
+        let next = found.next.map(|after| page::cursor(&after.folded()));
+        Ok(Answer::ok(&json!({ "users": users, "next_cursor": next }), "listed"))
     }
 
     async fn show(&self, call: Call) -> Result<Answer, Problem> {
@@ -64,32 +73,41 @@ impl Users {
     async fn change(&self, call: Call) -> Result<Answer, Problem> {
         let username = username(&call)?;
         let changed = match user_change(&call) {
-            Ok(change) => self.apply(&username, &change).await,
+            Ok(change) => self.apply(&call, &username, &change).await,
             Err(malformed) => Err(malformed.into()),
         };
         about(&username, "change", changed)
     }
 
-    async fn apply(&self, username: &Username, change: &UserChange) -> Result<Answer, Problem> {
-        let changed = administer_users::change_user(&self.store, username, change, self.clock.now()).await;
-        let changed = changed.map_err(Problem::from).and_then(|user| user.ok_or_else(no_such_user));
+    async fn apply(&self, call: &Call, username: &Username, change: &UserChange) -> Result<Answer, Problem> {
+        let changed = self.administration(call)?.change(username, change).await;
         let change = |record: CallRecord| {
             record.with_any("status", change.status.as_ref()).with_any("scope", change.scopes.as_ref())
         };
         match changed {
-            Ok(user) => Ok(Answer::ok(&UserView::of(&user), "changed").recorded(change)),
-            Err(problem) => Err(problem.recorded(change)),
+            Ok(changed) => {
+                let answer = Answer::ok(&ChangedUserView::of(&changed), "changed").recorded(change);
+                Ok(answer.noting_sessions_left(changed.has_sessions_left))
+            }
+            Err(error) => Err(problem::of_administration(error).recorded(change)),
         }
     }
 
     async fn delete(&self, call: Call) -> Result<Answer, Problem> {
         let username = username(&call)?;
-        let deleted = match self.store.remove_user(&username, self.clock.now()).await {
-            Ok(true) => Ok(Answer::no_content("deleted")),
-            Ok(false) => Err(no_such_user()),
-            Err(error) => Err(unavailable(error)),
-        };
+        let deleted = self.administration(&call)?.delete(&username).await;
+        let deleted = deleted.map(|()| Answer::no_content("deleted")).map_err(problem::of_administration);
         about(&username, "delete", deleted)
+    }
+
+    /// What the caller may do to accounts, by what the route of the call asks for.
+    fn administration<'a>(&'a self, call: &'a Call) -> Result<Administration<'a>, Problem> {
+        Ok(Administration {
+            store: &self.store,
+            clock: &self.clock,
+            administrator: &call.caller()?.username,
+            needed: call.route().scope().unwrap_or_default(),
+        })
     }
 }
 
@@ -107,7 +125,7 @@ fn username(call: &Call) -> Result<Username, Problem> {
 }
 
 fn no_such_user() -> Problem {
-    Problem::not_found("There is no such user")
+    problem::of_administration(AdministrationError::NoSuchUser)
 }
 
 fn unavailable(error: StoreError) -> Problem {

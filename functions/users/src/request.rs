@@ -1,6 +1,5 @@
-//! The requests of the users' routes: for a page of the list, and for a change.
+//! The requests of the users' routes: what a list begins with, and a change.
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use shared::{
     lambda::{Call, body::Malformed},
     scope::Scopes,
@@ -8,39 +7,14 @@ use shared::{
     username::Username,
 };
 
-/// How many users a page has where the client doesn't say.
-const PAGE: usize = 25;
-/// How many users a page has at most.
-const LARGEST_PAGE: usize = 100;
-
-/// A page of the list of users.
-pub(crate) struct Page {
-    pub(crate) size: usize,
-    pub(crate) after: Option<Username>,
-}
-
-impl Page {
-    pub(crate) fn of(call: &Call) -> Result<Self, Malformed> {
-        let size = match call.query("limit")? {
-            None => PAGE,
-            Some(limit) => limit.parse().ok().filter(|size| (1..=LARGEST_PAGE).contains(size)).ok_or_else(|| {
-                Malformed::field("limit", &format!("must be a whole number from 1 to {LARGEST_PAGE}"))
-            })?,
-        };
-        let after = call.query("cursor")?.map(|cursor| read_cursor(&cursor));
-        let after = after.map(|after| after.ok_or_else(|| Malformed::field("cursor", "is not one of a page's")));
-        Ok(Self { size, after: after.transpose()? })
+/// What the names of the users to list begin with; empty for all.
+pub(crate) fn prefix(call: &Call) -> Result<String, Malformed> {
+    let prefix = call.query("prefix")?.unwrap_or_default();
+    // What no name begins with is a mistake.
+    if !prefix.is_empty() && Username::parse(&prefix).is_err() {
+        return Err(Malformed::field("prefix", "must be the beginning of a username"));
     }
-}
-
-/// The cursor of the page after this user. It names a user and nothing else, so that no other row can be named by one.
-pub(crate) fn cursor(after: &Username) -> String {
-    URL_SAFE_NO_PAD.encode(after.folded())
-}
-
-fn read_cursor(cursor: &str) -> Option<Username> {
-    let name = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
-    Username::parse(&name).ok()
+    Ok(prefix)
 }
 
 /// Reads a change from the body: of status, scopes or both, and of nothing else.
@@ -56,24 +30,4 @@ pub(crate) fn user_change(call: &Call) -> Result<UserChange, Malformed> {
         return Err(Malformed::new("status and scopes are missing: send one of them, or both"));
     }
     Ok(UserChange { status, scopes })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cursor_names_a_user_and_nothing_else() {
-        let name = Username::parse("Jane.Doe+1@example.com").unwrap();
-        assert_eq!(read_cursor(&cursor(&name)), Some(name));
-        for text in ["SESSION#jane", "USER#jane", "KEYS", "", "jane\0", "jane/x"] {
-            let cursor = URL_SAFE_NO_PAD.encode(text);
-            // A name by itself may be any text of the right characters, and is always a user's.
-            let expected = (text == "KEYS").then(|| Username::parse("KEYS").unwrap());
-            assert_eq!(read_cursor(&cursor), expected, "{text:?}");
-        }
-        for cursor in ["=", "amFuZQ==", "amFuZ Q", "_w", "jane!"] {
-            assert_eq!(read_cursor(cursor), None, "{cursor}");
-        }
-    }
 }

@@ -1,7 +1,23 @@
 //! A user as an administrator sees it.
 
 use serde::Serialize;
-use shared::{time::Timestamp, user::UserSummary};
+use shared::{time::Timestamp, use_cases::administer_users::ChangedUser, user::UserSummary};
+
+/// A user after a change.
+#[derive(Serialize)]
+pub(crate) struct ChangedUserView<'a> {
+    #[serde(flatten)]
+    user: UserView<'a>,
+    /// Whether sessions are left that should have ended, for the same request again; absent where not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    more: bool,
+}
+
+impl<'a> ChangedUserView<'a> {
+    pub(crate) fn of(changed: &'a ChangedUser) -> Self {
+        Self { user: UserView::of(&changed.user), more: changed.has_sessions_left }
+    }
+}
 
 /// A user as an administrator sees it. Times are seconds since 1970.
 #[derive(Serialize)]

@@ -9,7 +9,10 @@ use lambda_http::{
 use serde::Serialize;
 
 use super::{body::Malformed, call_record::CallRecord, caller::Unauthenticated, metric::Metric};
-use crate::values::guessing::Throttled;
+use crate::values::{
+    cookie::{self, SetCookie},
+    guessing::Throttled,
+};
 
 /// A successful answer, and the record of the call for the log.
 #[derive(Debug)]
@@ -46,6 +49,39 @@ impl Answer {
     #[must_use]
     pub fn recorded(self, record: impl FnOnce(CallRecord) -> CallRecord) -> Self {
         Self { record: record(self.record), ..self }
+    }
+
+    /// The same, and takes the tokens' cookies back, whether or not the client has any.
+    #[must_use]
+    pub fn clearing_cookies(mut self) -> Self {
+        for name in [cookie::ACCESS, cookie::REFRESH] {
+            if let Ok(value) = HeaderValue::from_str(SetCookie::clear(name).expose()) {
+                self.response.headers_mut().append(header::SET_COOKIE, value);
+            }
+        }
+        self
+    }
+}
+
+#[cfg(feature = "aws")]
+impl Answer {
+    /// 200 and how many sessions have ended; `"more":true`, where some are left for the next call.
+    #[must_use]
+    pub fn of_removal(removal: crate::store::Removal, outcome: &'static str) -> Self {
+        #[derive(Serialize)]
+        struct Ended {
+            ended: usize,
+            #[serde(skip_serializing_if = "std::ops::Not::not")]
+            more: bool,
+        }
+        let left = !removal.is_complete;
+        Self::ok(&Ended { ended: removal.ended, more: left }, outcome).noting_sessions_left(left)
+    }
+
+    /// The same; where sessions are left though they should have ended, the log says so.
+    #[must_use]
+    pub fn noting_sessions_left(self, left: bool) -> Self {
+        self.recorded(|record| record.with_any("sessions_left", left.then_some(&left)))
     }
 }
 

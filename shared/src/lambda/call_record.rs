@@ -10,7 +10,7 @@ use super::{
     gateway_request::GatewayRequest,
     metric::{self, Metric},
 };
-use crate::causes;
+use crate::{causes, values::guessing::Network};
 
 /// The outcome of a call, with the members of its line.
 #[derive(Debug)]
@@ -82,6 +82,14 @@ impl CallRecord {
     pub fn security_event(self, name: &'static str) -> Self {
         let level = self.level.min(Level::WARN);
         Self { level, ..self.with("security_event", name) }
+    }
+
+    /// The same as the failure that was the last one of a network's budget, if it was.
+    pub fn spending(self, budget_of: Option<Network>) -> Self {
+        match budget_of {
+            Some(network) => self.security_event("sign_ins_stuffed").with("network", &network),
+            None => self,
+        }
     }
 
     /// The same with a metric. The members that are its dimensions have to be there.

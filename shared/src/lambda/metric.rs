@@ -10,6 +10,8 @@ use serde::Serialize;
 pub enum Metric {
     /// A request for the grant `password`, by outcome.
     SignIns,
+    /// A sign-in with a name and a password that don't open an account.
+    FailedSignIns,
     /// A request for the grant `refresh_token`, by outcome.
     Refreshes,
     /// A refresh token was used again, and its session was ended.
@@ -28,6 +30,7 @@ impl Metric {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::SignIns => "SignIns",
+            Self::FailedSignIns => "FailedSignIns",
             Self::Refreshes => "Refreshes",
             Self::RefreshTokenReuse => "RefreshTokenReuse",
             Self::Refusals => "Refusals",
@@ -56,7 +59,7 @@ impl Metric {
     fn dimensions(self) -> &'static [&'static [&'static str]] {
         match self {
             Self::SignIns | Self::Refreshes => &[&["stack", "outcome"]],
-            Self::RefreshTokenReuse | Self::KeyAge(_) => &[&["stack"]],
+            Self::FailedSignIns | Self::RefreshTokenReuse | Self::KeyAge(_) => &[&["stack"]],
             Self::Refusals => &[&["stack", "function", "reason"]],
             Self::Throttles => &[&["stack"], &["stack", "limit"]],
             Self::Outages => &[&["stack"], &["stack", "function"]],

@@ -105,9 +105,7 @@ impl<'a> Router<'a> {
         let found = &self.routes[found.ok_or_else(|| Problem::not_found("There is no such route"))?];
         match (found.0.access, caller) {
             (Access::Anyone, _) | (Access::SignedIn, Ok(_)) => Ok(Some(found)),
-            (Access::Scope(scopes), Ok(caller)) if scopes.split(' ').all(|scope| caller.scopes.contains(scope)) => {
-                Ok(Some(found))
-            }
+            (Access::Scope(needed), Ok(caller)) if caller.scopes.contains_all(needed) => Ok(Some(found)),
             (Access::Scope(_), Ok(_)) => Err(Problem::insufficient_scope()),
             (_, Err(unauthenticated)) => Err((*unauthenticated).into()),
         }

@@ -9,6 +9,7 @@ use tracing::level_filters::LevelFilter;
 use crate::values::{
     access_token,
     bounded::Bounded,
+    guessing::FailuresPerAddress,
     issuer::Issuer,
     key::Algorithm,
     key_setting::KeySetting,
@@ -16,6 +17,7 @@ use crate::values::{
     password::Cost,
     scope::Scopes,
     session::{self, GraceWindow, IdleTimeout, RevocationDelay},
+    session_limit::SessionLimit,
     time::Seconds,
     username::ReservedNames,
 };
@@ -141,9 +143,11 @@ settings! {
         "seconds that a session lasts without a refresh (30 days), 60 to 31536000";
     SESSION_LIFETIME: session::Lifetime = "SESSION_LIFETIME", Some("7776000"), Some("SessionLifetime"),
         "seconds that a session lasts at most (90 days), 60 to 31536000";
+    MAX_SESSIONS: SessionLimit = "MAX_SESSIONS", Some("100"), Some("MaxSessions"),
+        "how many sessions an account has, about, 1 to 1000; the one used longest ago makes room";
     REFRESH_GRACE_WINDOW: GraceWindow = "REFRESH_GRACE_WINDOW", Some("10"), Some("RefreshGraceWindow"),
         "seconds in which a used refresh token gives its successor again, 0 to 300";
-    LIVE_REVOCATION: RevocationDelay = "LIVE_REVOCATION", Some("off"), Some("LiveRevocation"),
+    LIVE_REVOCATION: RevocationDelay = "LIVE_REVOCATION", Some("60"), Some("LiveRevocation"),
         "seconds for which the token of an ended session may still pass, 0 to 3600; `off`: until it expires";
     ISSUER: Issuer = "ISSUER", None, Some("Issuer"),
         "the tokens' `iss`; empty: `https://`, the domain and the stage of the request";
@@ -160,6 +164,8 @@ settings! {
         "how many accounts one address may ask for in an hour of the clock, 1 to 1000000";
     RESERVED_NAMES: ReservedNames = "RESERVED_NAMES", Some(DEFAULT_RESERVED_NAMES), Some("ReservedNames"),
         "usernames that `POST /register` says are taken, in whatever case, separated by commas";
+    FAILURES_PER_ADDRESS: FailuresPerAddress = "FAILURES_PER_ADDRESS", Some("100"), Some("FailuresPerAddress"),
+        "how many wrong passwords one address may send in a half-hour of the clock, over all accounts, 10 to 1000000";
     BCRYPT_COST: Cost = "BCRYPT_COST", Some("12"), Some("BcryptCost"),
         "cost of password hashes, 10 to 15; a step doubles the time. Older hashes are renewed at the next sign-in";
     CORS_ORIGINS: Origins = "CORS_ORIGINS", None, Some("CorsOrigins"),
@@ -168,6 +174,8 @@ settings! {
         "`error`, `warn`, `info` or `debug`; lines with a metric are written at any level";
     STACK_NAME: String = "STACK_NAME", None, None, "what tells the metrics of several stacks in one account apart";
     TABLE_NAME: String = "TABLE_NAME", None, None, "the table";
+    COUNTS_TABLE_NAME: String = "COUNTS_TABLE_NAME", None, None,
+        "the table that counts guesses and registrations, for the functions that count";
     SIGNING_KEYS: KeySetting = "SIGNING_KEYS", None, None,
         "the ARN of the secret that holds the private ring. On a laptop the ring itself will do, a JWK or JWK Set whose first key signs";
     VERIFYING_KEYS: String = "VERIFYING_KEYS", None, None,

@@ -84,6 +84,15 @@ impl Function {
         Ok(crate::store::Store::new(sdk, self.setting(&super::settings::TABLE_NAME)?))
     }
 
+    /// The table, and the one in which guesses and registrations are counted.
+    ///
+    /// # Errors
+    /// [`SettingError`] where one of their names is missing.
+    #[cfg(feature = "aws")]
+    pub fn counting_store(&self, sdk: &aws_config::SdkConfig) -> Result<crate::store::Store, SettingError> {
+        Ok(self.store(sdk)?.counting_in(self.setting(&super::settings::COUNTS_TABLE_NAME)?))
+    }
+
     /// Serves the requests of API Gateway until the Lambda runtime ends. Pages of `CORS_ORIGINS` may read the answers.
     ///
     /// # Errors

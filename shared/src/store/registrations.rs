@@ -42,7 +42,7 @@ impl Store {
         let hour = now.0 / HOUR;
         let end = Timestamp(hour.saturating_add(1).saturating_mul(HOUR));
         let update = self
-            .update(digest_key(&format!("registrations\n{address}\n{hour}")))
+            .update_count(digest_key(&format!("registrations\n{address}\n{hour}")))
             .update_expression("ADD registrations :registrations SET expires_at = :expires_at")
             .condition_expression("attribute_not_exists(registrations) OR registrations < :limit")
             .set_expression_attribute_values(Some(values(&RegistrationsRow { registrations: 1, expires_at: end })?))

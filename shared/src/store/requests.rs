@@ -1,5 +1,7 @@
 //! How requests to the table begin, and what came of them.
 
+use std::{collections::HashMap, time::Duration};
+
 use aws_sdk_dynamodb::{
     error::SdkError,
     operation::{
@@ -8,7 +10,7 @@ use aws_sdk_dynamodb::{
         put_item::{PutItemError, builders::PutItemFluentBuilder},
         update_item::{UpdateItemError, UpdateItemOutput, builders::UpdateItemFluentBuilder},
     },
-    types::ReturnValuesOnConditionCheckFailure,
+    types::{KeysAndAttributes, ReturnValuesOnConditionCheckFailure},
 };
 
 use super::{
@@ -16,6 +18,13 @@ use super::{
     rows::{Item, text},
     unavailable,
 };
+
+/// How many rows one call reads at most.
+pub(super) const MOST_KEYS: usize = 100;
+/// How long a row that was put off is left alone before it is asked for again; twice as long each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(25);
+/// The longest of these pauses.
+const LONGEST_PAUSE: Duration = Duration::from_millis(400);
 
 /// What came of a conditional write that asks for the row where its condition doesn't hold.
 pub(super) enum Write<T> {
@@ -31,9 +40,52 @@ impl Store {
         self.client.get_item().table_name(&self.table).set_key(Some(key)).consistent_read(true)
     }
 
+    /// The rows with these keys, [`MOST_KEYS`] at most, each with the table that it is in, as every write so far has left
+    /// them; in the order of the keys, of which no two may be the same. Each is read by itself: one may be older than a
+    /// write that another one shows. One call, but for rows that the table puts off: those are asked for
+    /// until it gives them, so that it is the caller's part to give up.
+    pub(super) async fn get_all(&self, keys: &[(&str, Item)]) -> Result<Vec<Option<Item>>, StoreError> {
+        let mut wanted: HashMap<String, KeysAndAttributes> = HashMap::new();
+        for (table, key) in keys {
+            let of_table = wanted.remove(*table).map_or_else(Vec::new, |of_table| of_table.keys);
+            let of_table = KeysAndAttributes::builder().set_keys(Some(of_table)).keys(key.clone());
+            wanted.insert((*table).to_owned(), of_table.consistent_read(true).build().map_err(unavailable)?);
+        }
+        let (mut found, mut pause) = (Vec::new(), FIRST_PAUSE);
+        while !wanted.is_empty() {
+            let answer = self.client.batch_get_item().set_request_items(Some(wanted)).send().await;
+            let answer = answer.map_err(unavailable)?;
+            for (table, rows) in answer.responses.unwrap_or_default() {
+                found.extend(rows.into_iter().map(|row| (table.clone(), row)));
+            }
+            wanted = answer.unprocessed_keys.unwrap_or_default();
+            if !wanted.is_empty() {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+        let take = |(table, key): &(&str, Item)| {
+            let is_it = |(of, row): &(String, Item)| {
+                of == table && key.iter().all(|(name, value)| row.get(name) == Some(value))
+            };
+            found.iter().position(is_it).map(|at| found.swap_remove(at).1)
+        };
+        Ok(keys.iter().map(take).collect())
+    }
+
     /// Changes the row with this key, or begins one.
     pub(super) fn update(&self, key: Item) -> UpdateItemFluentBuilder {
         self.client.update_item().table_name(&self.table).set_key(Some(key))
+    }
+
+    /// The name of the table of counts.
+    pub(super) fn counts_table(&self) -> Result<&str, StoreError> {
+        self.counts.as_deref().ok_or_else(|| StoreError::Unavailable("this store counts nothing".into()))
+    }
+
+    /// Changes the row with this key in the table of counts, or begins one. Without such a table the request fails.
+    pub(super) fn update_count(&self, key: Item) -> UpdateItemFluentBuilder {
+        self.client.update_item().set_table_name(self.counts.clone()).set_key(Some(key))
     }
 
     /// Deletes the row with this key.
@@ -43,8 +95,12 @@ impl Store {
 
     /// Puts a row, unless there is one with its key.
     pub(super) fn put_new(&self, row: Item) -> PutItemFluentBuilder {
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(row));
-        put.condition_expression("attribute_not_exists(pk)")
+        self.put_if(row, "attribute_not_exists(pk)")
+    }
+
+    /// Puts a row in the place of one that is so.
+    pub(super) fn put_if(&self, row: Item, condition: &str) -> PutItemFluentBuilder {
+        self.client.put_item().table_name(&self.table).set_item(Some(row)).condition_expression(condition)
     }
 
     /// All rows with this partition key, as every write so far has left them.

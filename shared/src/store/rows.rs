@@ -99,6 +99,12 @@ pub(super) struct Problem {
     problem: String,
 }
 
+impl Problem {
+    pub(super) fn of(attribute: &str, problem: &str) -> Self {
+        Self { attribute: attribute.to_owned(), problem: problem.to_owned() }
+    }
+}
+
 impl de::Error for Problem {
     fn custom<T: Display>(problem: T) -> Self {
         Self { attribute: String::new(), problem: problem.to_string() }
@@ -235,12 +241,6 @@ pub(super) mod as_number {
         u64::deserialize(deserializer).map_err(|_| D::Error::custom("is not a whole number"))
     }
 
-    pub(in super::super) fn optional_count<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<u64>, D::Error> {
-        count(deserializer).map(Some)
-    }
-
     pub(in super::super) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
         count(deserializer).map(Timestamp)
     }
@@ -262,8 +262,12 @@ pub(super) mod as_set {
     }
 
     pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Scopes, D::Error> {
-        let scopes =
-            Vec::<String>::deserialize(deserializer).map_err(|_| D::Error::custom("is not a set of strings"))?;
+        let scopes = strings(deserializer)?;
         Scopes::from_tokens(scopes.iter().map(String::as_str)).map_err(D::Error::custom)
+    }
+
+    /// `#[serde(default, deserialize_with = "as_set::strings")]`: any texts.
+    pub(in super::super) fn strings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+        Vec::deserialize(deserializer).map_err(|_| D::Error::custom("is not a set of strings"))
     }
 }

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::ReturnValue;
+use aws_sdk_dynamodb::{operation::delete_item::builders::DeleteItemFluentBuilder, types::ReturnValue};
 use serde::{Deserialize, Serialize};
-use tokio::task::JoinSet;
 
 use super::{
     Store, StoreError, UnreadableRow,
@@ -19,9 +18,6 @@ use crate::values::{
     time::Timestamp,
     username::Username,
 };
-
-/// How many sessions are ended at the same time.
-const AT_ONCE: usize = 16;
 
 /// A session's row. Its `pk` is `SESSION#` and the username in lower case. All times are seconds since 1970.
 #[derive(Serialize, Deserialize)]
@@ -110,13 +106,19 @@ impl From<SessionRow> for Session {
 
 /// What of a session's row tells whether the session goes on.
 #[derive(Deserialize)]
-struct LifespanRow {
+pub(super) struct LifespanRow {
     #[serde(rename = "ends_at", deserialize_with = "as_number::time")]
     ends: Timestamp,
     #[serde(rename = "expires_at", deserialize_with = "as_number::time")]
     expires: Timestamp,
     #[serde(rename = "ended_at", default, deserialize_with = "as_number::optional_time")]
     ended: Option<Timestamp>,
+}
+
+impl LifespanRow {
+    pub(super) fn is_live(&self, now: Timestamp) -> bool {
+        self.ended.is_none() && now < self.ends.min(self.expires)
+    }
 }
 
 /// An attempt to move a session on with a refresh token.
@@ -225,15 +227,6 @@ impl Store {
         requests::update(update).await
     }
 
-    /// The account's sessions, in no order, those that are over among them; read consistently.
-    ///
-    /// # Errors
-    /// [`StoreError`] where the rows can't be read.
-    pub async fn sessions(&self, username: &Username) -> Result<Vec<Session>, StoreError> {
-        let items = self.partition(&partition(username)).await?;
-        Ok(items.into_iter().map(read_session).collect::<Result<_, _>>()?)
-    }
-
     /// Whether a session goes on, by the few attributes that tell. `consistent` asks for what every write so far
     /// has left; without it, the answer may be older by a moment, and costs half.
     ///
@@ -251,8 +244,7 @@ impl Store {
             .projection_expression("pk, ends_at, expires_at, ended_at")
             .consistent_read(consistent);
         let Some(item) = get.send().await.map_err(unavailable)?.item else { return Ok(false) };
-        let row = rows::read(item, LifespanRow::deserialize)?;
-        Ok(row.ended.is_none() && now < row.ends.min(row.expires))
+        Ok(rows::read(item, LifespanRow::deserialize)?.is_live(now))
     }
 
     /// Removes a session. `false`: the account has none of that name that is alive.
@@ -265,44 +257,22 @@ impl Store {
         session: &SessionId,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let deletion = self
-            .delete(session_key(username, session))
-            .condition_expression("expires_at > :now AND ends_at > :now AND attribute_not_exists(ended_at)")
-            .expression_attribute_values(":now", timestamp(now));
-        requests::delete(deletion).await
+        requests::delete(self.deletion_of_live_session(username, session, now)).await
     }
 
-    /// Removes the account's sessions, but for `spared`; the sign-ins that come while this runs may stay. Gives the
-    /// number of those that were alive.
-    ///
-    /// # Errors
-    /// [`StoreError`] where rows can't be read or written; some sessions may be gone by then.
-    pub async fn remove_sessions(
+    pub(super) fn deletion_of_live_session(
         &self,
         username: &Username,
-        spared: Option<&SessionId>,
+        session: &SessionId,
         now: Timestamp,
-    ) -> Result<usize, StoreError> {
-        let mut left: Vec<SessionId> = self.sessions(username).await?.into_iter().map(|session| session.id).collect();
-        left.retain(|id| Some(id) != spared);
-        let mut removals = JoinSet::new();
-        let mut removed = 0;
-        loop {
-            while removals.len() < AT_ONCE
-                && let Some(id) = left.pop()
-            {
-                let (store, username) = (self.clone(), username.clone());
-                removals.spawn(async move { store.remove_session(&username, &id, now).await });
-            }
-            match removals.join_next().await {
-                Some(outcome) => removed += usize::from(outcome.map_err(unavailable)??),
-                None => return Ok(removed),
-            }
-        }
+    ) -> DeleteItemFluentBuilder {
+        self.delete(session_key(username, session))
+            .condition_expression("expires_at > :now AND ends_at > :now AND attribute_not_exists(ended_at)")
+            .expression_attribute_values(":now", timestamp(now))
     }
 }
 
-fn partition(username: &Username) -> String {
+pub(super) fn partition(username: &Username) -> String {
     format!("SESSION#{}", username.folded())
 }
 
@@ -310,6 +280,6 @@ pub(super) fn session_key(username: &Username, session: &SessionId) -> Item {
     rows::key(&partition(username), session.as_str())
 }
 
-fn read_session(item: Item) -> Result<Session, UnreadableRow> {
+pub(super) fn read_session(item: Item) -> Result<Session, UnreadableRow> {
     rows::read(item, SessionRow::deserialize)
 }

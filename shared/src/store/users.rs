@@ -1,152 +1,195 @@
-//! The rows of accounts.
+//! The rows of accounts: one that may be shown, and one with the hash of the password, which fewer functions may read.
+//!
+//! A name belongs to one account for good. Adding an account takes three writes: the name is claimed, the hash is put,
+//! and the account begins; where something fails between them, the claim ends after [`CLAIM`]. A deleted account leaves
+//! its row as a tombstone, which keeps the name taken and says nothing more of it.
+
+use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use serde::{Deserialize, Serialize};
 
 use super::{
     Store, StoreError, UnreadableRow,
+    credentials::{self, credential_key},
+    look_up::LOOK_UP_TIMEOUT,
     requests::{self, Write},
     rows::{self, Item, as_number, as_set, as_text, number, scope_set, text, timestamp},
     unavailable,
 };
 use crate::values::{
-    password::PasswordHash,
     scope::Scopes,
     time::Timestamp,
-    user::{Status, User},
+    user::{Status, User, UserSummary},
     username::Username,
 };
 
 /// The sort key of a user's row.
 pub(super) const USER: &str = "USER";
+/// The index of the accounts, and what `listed` says in their rows.
+pub(super) const USERS: &str = "users";
+/// The status of a name that is being made an account of.
+const PENDING: &str = "pending";
+/// The status of a name whose account is deleted.
+const DELETED: &str = "deleted";
+/// For how long a name is kept for whoever has claimed it and hasn't made the account yet. Who needs longer loses the
+/// name to whoever claims it next, and has made nothing.
+pub const CLAIM: Duration = Duration::from_secs(10);
 
 /// An account's row. Its `pk` is `USER#` and the username in lower case, its `sk` is `USER`.
+///
+/// It also has `listed`, an S that is `users`, which puts it into the index of that name. A row that is claimed has
+/// the status `pending` and, in the place of `listed`, `expires_at`, an N: when the claim ends, in seconds since 1970.
+/// A tombstone has `account`, `updated_at` and the status `deleted`, and nothing else.
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "User")]
-struct UserRow {
+pub(super) struct UserRow {
     /// S: the username as typed.
     #[serde(with = "as_text")]
     username: Username,
-    /// S: one of the forms that [`PasswordHash`] lists.
-    #[serde(with = "as_text")]
-    password_hash: PasswordHash,
-    /// N: begins with `created_at`, which an absent one stands for, and goes up by one with each new password.
-    #[serde(getter = "password_version", default, deserialize_with = "as_number::optional_count")]
-    password_version: Option<u64>,
+    /// N: the same as in the row of the account's password.
+    #[serde(deserialize_with = "as_number::count")]
+    pub(super) account: u64,
     /// SS: what the account may do; absent where that is nothing.
     #[serde(default, with = "as_set", skip_serializing_if = "Scopes::is_empty")]
     scopes: Scopes,
-    /// S: `active` or `disabled`.
+    /// S: `active` or `disabled`; `pending` and `deleted` are no accounts'.
     #[serde(with = "as_text")]
     status: Status,
     /// N: seconds since 1970.
     #[serde(rename = "created_at", deserialize_with = "as_number::time")]
     created: Timestamp,
-    /// N: seconds since 1970.
+    /// N: seconds since 1970: when status or scopes were set last.
     #[serde(rename = "updated_at", deserialize_with = "as_number::time")]
     updated: Timestamp,
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the getter of a field of that type")]
-fn password_version(user: &User) -> Option<u64> {
-    Some(user.password_version)
+impl UserRow {
+    fn of(user: &User) -> Self {
+        Self {
+            username: user.username.clone(),
+            account: user.account,
+            scopes: user.scopes.clone(),
+            status: user.status,
+            created: user.created,
+            updated: user.updated,
+        }
+    }
+
+    pub(super) fn username(&self) -> &Username {
+        &self.username
+    }
+
+    fn item(&self) -> Result<Item, StoreError> {
+        rows::write(user_key(&self.username), |serializer| self.serialize(serializer))
+    }
 }
 
-impl From<UserRow> for User {
+impl From<UserRow> for UserSummary {
     fn from(row: UserRow) -> Self {
-        let UserRow { username, password_hash, password_version, scopes, status, created, updated } = row;
-        let password_version = password_version.unwrap_or(created.0);
-        Self { username, password_hash, password_version, scopes, status, created, updated }
+        let UserRow { username, account: _, scopes, status, created, updated } = row;
+        Self { username, status, scopes, created, updated }
     }
 }
 
 impl Store {
-    /// The account of this name, in whatever case; read consistently, so that an account that was just
+    /// The account of this name, in whatever case, with its hash; read consistently, so that an account that was just
     /// disabled is seen to be.
     ///
     /// # Errors
-    /// [`StoreError`] where the row can't be read.
+    /// [`StoreError`] where the rows can't be read.
     pub async fn find_user(&self, username: &Username) -> Result<Option<User>, StoreError> {
-        let answer = self.get(user_key(username)).send().await.map_err(unavailable)?;
-        Ok(answer.item.map(read_user).transpose()?)
+        let keys = user_keys(username).map(|key| (self.table.as_str(), key));
+        let rows = tokio::time::timeout(LOOK_UP_TIMEOUT, self.get_all(&keys)).await.map_err(unavailable)??;
+        let mut rows = rows.into_iter();
+        Ok(read_account(username, rows.next().flatten(), rows.next().flatten())?)
     }
 
-    /// Adds an account. `false`: there is one of that name, and it stays as it was.
+    /// What may be shown of the account of this name; read consistently.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] where the row can't be written.
-    pub async fn add_user(&self, user: &User) -> Result<bool, StoreError> {
-        match self.add_or_find_user(user).await {
-            Ok(existing) => Ok(existing.is_none()),
-            // It is there, whatever is in it.
-            Err(StoreError::Unreadable(_)) => Ok(false),
-            Err(unavailable) => Err(unavailable),
-        }
+    /// [`StoreError`] where the row can't be read.
+    pub async fn find_user_summary(&self, username: &Username) -> Result<Option<UserSummary>, StoreError> {
+        let found = self.get(user_key(username)).send().await.map_err(unavailable)?.item;
+        Ok(found.filter(is_account).map(read_summary).transpose()?)
     }
 
-    /// Adds an account, or gives the one that has its name already, which stays as it was.
+    /// The number of the account of this name.
+    pub(super) async fn find_account(&self, username: &Username) -> Result<Option<u64>, StoreError> {
+        let found = self.get(user_key(username)).send().await.map_err(unavailable)?.item;
+        let row = found.filter(is_account).map(|row| rows::read(row, UserRow::deserialize)).transpose()?;
+        Ok(row.map(|row| row.account))
+    }
+
+    /// Whether an account of this name was deleted, and its name not freed since; read consistently.
     ///
     /// # Errors
-    /// [`StoreError`] where the row can't be written, or the one that is there can't be read.
-    pub async fn add_or_find_user(&self, user: &User) -> Result<Option<User>, StoreError> {
-        let row = rows::write(user_key(&user.username), |serializer| UserRow::serialize(user, serializer))?;
-        match requests::put_or_find(self.put_new(row)).await? {
-            Write::Done(()) => Ok(None),
-            Write::Refused(existing) => Ok(Some(read_user(existing.unwrap_or_default())?)),
-        }
+    /// [`StoreError`] where the row can't be read.
+    pub async fn is_deleted(&self, username: &Username) -> Result<bool, StoreError> {
+        let found = self.get(user_key(username)).send().await.map_err(unavailable)?.item;
+        Ok(found.is_some_and(|row| has_status(&row, DELETED)))
     }
 
-    /// Makes the call that adds an account, on a condition that never holds: whoever may not have the name waits as long
-    /// as for one that is taken, and can be told the same.
+    /// Those of up to 100 names whose accounts were deleted, and not freed since; read consistently, in one call.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the rows can't be read.
+    pub async fn deleted_among(&self, names: Vec<Username>) -> Result<Vec<Username>, StoreError> {
+        let keys: Vec<_> = names.iter().map(|name| (self.table.as_str(), user_key(name))).collect();
+        let rows = tokio::time::timeout(LOOK_UP_TIMEOUT, self.get_all(&keys)).await.map_err(unavailable)??;
+        let deleted = |row: &Option<Item>| row.as_ref().is_some_and(|row| has_status(row, DELETED));
+        Ok(names.into_iter().zip(rows).filter(|(_, row)| deleted(row)).map(|(name, _)| name).collect())
+    }
+
+    /// Adds an account. `false`: its name belongs to another one, be that deleted, or is claimed for one, and nothing has
+    /// changed.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where a row can't be written. The name may be taken for [`CLAIM`] then.
+    pub async fn add_user(&self, user: &User, now: Timestamp) -> Result<bool, StoreError> {
+        if !self.claim_name(user, now).await? {
+            return Ok(false);
+        }
+        if !self.put_credential(user, now).await? {
+            return Ok(false);
+        }
+        self.begin_account(user).await
+    }
+
+    /// Makes the calls that adding an account begins with, on a condition that never holds: whoever may not have the
+    /// name waits as long as for one that is taken, and can be told the same.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] where the call fails otherwise.
     pub async fn refuse_user(&self, user: &User) -> Result<(), StoreError> {
-        let row = rows::write(user_key(&user.username), |serializer| UserRow::serialize(user, serializer))?;
         let never = "attribute_exists(pk) AND attribute_not_exists(pk)";
-        requests::put_or_find(self.put_new(row).condition_expression(never)).await.map(drop)
+        let put = self.put_if(UserRow::of(user).item()?, never);
+        requests::put_or_find(put).await.map(drop)
     }
 
-    /// Puts `new` in the place of the hash `old` of the same password. `false`: the hash is no longer
-    /// `old`, and stays.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] where the row can't be written.
-    pub async fn replace_hash(
-        &self,
-        username: &Username,
-        old: &PasswordHash,
-        new: &PasswordHash,
-    ) -> Result<bool, StoreError> {
-        let update = self
-            .update(user_key(username))
-            .update_expression("SET password_hash = :new")
-            .condition_expression("password_hash = :old")
-            .expression_attribute_values(":new", text(new.as_str()))
-            .expression_attribute_values(":old", text(old.as_str()));
-        requests::update(update).await
+    /// Claims the name, unless it is an account's, or another claim on it goes on.
+    async fn claim_name(&self, user: &User, now: Timestamp) -> Result<bool, StoreError> {
+        let mut row = UserRow::of(user).item()?;
+        row.insert("status".to_owned(), text(PENDING));
+        row.insert("expires_at".to_owned(), timestamp(now.after(CLAIM)));
+        let put = self
+            .put_if(row, "attribute_not_exists(pk) OR #status = :pending AND expires_at < :now")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":pending", text(PENDING))
+            .expression_attribute_values(":now", timestamp(now));
+        Ok(written(requests::put_or_find(put).await?, user, &[PENDING]))
     }
 
-    /// Gives the account a new password: sessions of the one before end at their next refresh. `false`: there is no
-    /// such account.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] where the row can't be written.
-    pub async fn set_password(
-        &self,
-        username: &Username,
-        hash: &PasswordHash,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let update = self
-            .update_existing_user(username, now)
-            .update_expression(
-                "SET password_hash = :hash, updated_at = :now, \
-                 password_version = if_not_exists(password_version, created_at) + :one",
-            )
-            .expression_attribute_values(":hash", text(hash.as_str()))
-            .expression_attribute_values(":one", number(1));
-        requests::update(update).await
+    /// Makes an account of the name that was claimed for it.
+    async fn begin_account(&self, user: &User) -> Result<bool, StoreError> {
+        let mut row = UserRow::of(user).item()?;
+        row.insert("listed".to_owned(), text(USERS));
+        let put = self
+            .put_if(row, "#status = :pending AND account = :account")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":pending", text(PENDING))
+            .expression_attribute_values(":account", number(user.account));
+        let statuses = [Status::Active.as_str(), Status::Disabled.as_str()];
+        Ok(written(requests::put_or_find(put).await?, user, &statuses))
     }
 
     /// Sets whether the account may sign in. `false`: there is no such account.
@@ -155,10 +198,8 @@ impl Store {
     /// [`StoreError::Unavailable`] where the row can't be written.
     pub async fn set_status(&self, username: &Username, status: Status, now: Timestamp) -> Result<bool, StoreError> {
         let update = self
-            .update_existing_user(username, now)
+            .update_account(username, now)
             .update_expression("SET #status = :status, updated_at = :now")
-            // `status` is a reserved word.
-            .expression_attribute_names("#status", "status")
             .expression_attribute_values(":status", text(status.as_str()));
         requests::update(update).await
     }
@@ -168,7 +209,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] where the row can't be written.
     pub async fn set_scopes(&self, username: &Username, scopes: &Scopes, now: Timestamp) -> Result<bool, StoreError> {
-        let update = self.update_existing_user(username, now);
+        let update = self.update_account(username, now);
         let update = match scope_set(scopes) {
             Some(scopes) => update
                 .update_expression("SET scopes = :scopes, updated_at = :now")
@@ -178,85 +219,125 @@ impl Store {
         requests::update(update).await
     }
 
-    /// Changes an account that there is; the expression sets `updated_at` to `:now`.
-    fn update_existing_user(&self, username: &Username, now: Timestamp) -> UpdateItemFluentBuilder {
+    /// Makes a tombstone of the account's row: from then on there is no such account, and its name stays taken.
+    /// `false`: there is none. Its hash and its sessions are left to [`Store::erase_account`].
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where the row can't be written.
+    pub async fn bury_user(&self, username: &Username, now: Timestamp) -> Result<bool, StoreError> {
+        let update = self
+            .update_account(username, now)
+            .update_expression("SET #status = :deleted, updated_at = :now REMOVE username, scopes, created_at, listed")
+            .expression_attribute_values(":deleted", text(DELETED));
+        requests::update(update).await
+    }
+
+    /// Deletes an account: makes a tombstone of it, and removes its sessions. `false`: there is no such account.
+    ///
+    /// # Errors
+    /// [`StoreError`] where rows can't be read or written. Where the tombstone is made by then, the account is gone, and
+    /// its sessions end with [`Store::erase_account`], as do those that are left after `time`.
+    pub async fn remove_user(&self, username: &Username, now: Timestamp, time: Duration) -> Result<bool, StoreError> {
+        if !self.bury_user(username, now).await? {
+            return Ok(false);
+        }
+        self.remove_sessions(username, None, now, time).await?;
+        Ok(true)
+    }
+
+    /// Deletes what an account has left beside its tombstone: its hash and its sessions. `false`: the name has no
+    /// tombstone, and nothing is deleted.
+    ///
+    /// # Errors
+    /// [`StoreError`] where rows can't be read or deleted, or are left after `time`; the same call goes on.
+    pub async fn erase_account(&self, username: &Username, now: Timestamp, time: Duration) -> Result<bool, StoreError> {
+        let found = self.get(user_key(username)).send().await.map_err(unavailable)?.item;
+        let Some(row) = found.filter(|row| has_status(row, DELETED)) else { return Ok(false) };
+        let tombstone = rows::read(row, Tombstone::deserialize)?;
+        // Its own hash only: by now the name may be freed, and another account's.
+        self.delete_credential(username, tombstone.account).await?;
+        if self.remove_sessions(username, None, now, time).await?.is_complete {
+            Ok(true)
+        } else {
+            Err(StoreError::Unavailable("the account has more sessions than can be removed in the time".into()))
+        }
+    }
+
+    /// Frees the name of a deleted account, so that another account can have it. `false`: the name has no tombstone.
+    ///
+    /// # Errors
+    /// [`StoreError`] where rows can't be read or deleted; the same call goes on.
+    pub async fn free_name(&self, username: &Username, now: Timestamp, time: Duration) -> Result<bool, StoreError> {
+        if !self.erase_account(username, now, time).await? {
+            return Ok(false);
+        }
+        let deletion = self
+            .delete(user_key(username))
+            .condition_expression("#status = :deleted")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":deleted", text(DELETED));
+        requests::delete(deletion).await
+    }
+
+    /// Changes the row of an account that there is; the expression sets `updated_at` to `:now`.
+    fn update_account(&self, username: &Username, now: Timestamp) -> UpdateItemFluentBuilder {
         self.update(user_key(username))
-            .condition_expression("attribute_exists(pk)")
+            .condition_expression("#status IN (:active, :disabled)")
+            // `status` is a reserved word.
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":active", text(Status::Active.as_str()))
+            .expression_attribute_values(":disabled", text(Status::Disabled.as_str()))
             .expression_attribute_values(":now", timestamp(now))
     }
+}
 
-    /// Deletes the account and all of its sessions. `false`: there is none of that name.
-    ///
-    /// The account's row goes last, so that where something fails the same call again finds it and goes on; until then it
-    /// is disabled, so that no session begins meanwhile.
-    ///
-    /// # Errors
-    /// [`StoreError`] where rows can't be read or written; the account is disabled by then, or as it was.
-    pub async fn remove_user(&self, username: &Username, now: Timestamp) -> Result<bool, StoreError> {
-        let found = self.set_status(username, Status::Disabled, now).await?;
-        self.remove_sessions(username, None, now).await?;
-        if found {
-            // Not there any more: another call has done it at the same time.
-            self.delete_user(username).await?;
-        }
-        Ok(found)
-    }
+/// What is read of a tombstone.
+#[derive(Deserialize)]
+struct Tombstone {
+    #[serde(deserialize_with = "as_number::count")]
+    account: u64,
+}
 
-    /// Deletes the account's row and nothing else. `false`: there is none of that name.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] where the row can't be deleted.
-    pub async fn delete_user(&self, username: &Username) -> Result<bool, StoreError> {
-        requests::delete(self.delete(user_key(username)).condition_expression("attribute_exists(pk)")).await
-    }
-
-    /// All accounts, in no order, page by page. An account that is added or changed meanwhile may be left out, or be
-    /// as it was before.
-    #[must_use]
-    pub fn all_users(&self) -> UserPages {
-        UserPages { store: self.clone(), after: None, ended: false }
+/// Whether a put has written this account's row, perhaps by an attempt whose answer was lost, so that the SDK's next one
+/// found the row already there.
+fn written(write: Write<()>, user: &User, statuses: &[&str]) -> bool {
+    match write {
+        Write::Done(()) => true,
+        Write::Refused(row) => row.is_some_and(|row| {
+            row.get("account") == Some(&number(user.account)) && statuses.iter().any(|status| has_status(&row, status))
+        }),
     }
 }
 
-/// The accounts of the table, page by page.
-pub struct UserPages {
-    store: Store,
-    /// The key after which the next page begins, if it isn't the first one.
-    after: Option<Item>,
-    ended: bool,
+fn has_status(row: &Item, status: &str) -> bool {
+    row.get("status").and_then(|value| value.as_s().ok()).is_some_and(|value| value == status)
 }
 
-impl UserPages {
-    /// The next page, which may be empty; `None` after the last. A row that can't be read stands there as its error.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] where the table can't be read.
-    pub async fn next(&mut self) -> Result<Option<Vec<Result<User, UnreadableRow>>>, StoreError> {
-        if self.ended {
-            return Ok(None);
-        }
-        let page = self
-            .store
-            .client
-            .scan()
-            .table_name(&self.store.table)
-            .consistent_read(true)
-            .filter_expression("sk = :user")
-            .expression_attribute_values(":user", text(USER))
-            .set_exclusive_start_key(self.after.take())
-            .send()
-            .await
-            .map_err(unavailable)?;
-        self.after = page.last_evaluated_key;
-        self.ended = self.after.is_none();
-        Ok(Some(page.items.unwrap_or_default().into_iter().map(read_user).collect()))
-    }
+/// Whether the row is an account's, and neither a claim nor a tombstone.
+pub(super) fn is_account(row: &Item) -> bool {
+    !has_status(row, PENDING) && !has_status(row, DELETED)
 }
 
 pub(super) fn user_key(username: &Username) -> Item {
     rows::key(&format!("USER#{}", username.folded()), USER)
 }
 
-fn read_user(item: Item) -> Result<User, UnreadableRow> {
-    rows::read(item, UserRow::deserialize)
+pub(super) fn read_summary(item: Item) -> Result<UserSummary, UnreadableRow> {
+    rows::read(item, UserRow::deserialize).map(UserSummary::from)
+}
+
+/// The keys of an account's two rows.
+pub(super) fn user_keys(username: &Username) -> [Item; 2] {
+    [user_key(username), credential_key(username)]
+}
+
+/// Makes an account of its two rows.
+pub(super) fn read_account(
+    username: &Username,
+    user: Option<Item>,
+    credential: Option<Item>,
+) -> Result<Option<User>, UnreadableRow> {
+    let Some(user) = user.filter(is_account) else { return Ok(None) };
+    let user = rows::read(user, UserRow::deserialize)?;
+    credentials::join(user, username, credential).map(Some)
 }

@@ -5,10 +5,10 @@ use tracing::{error, warn};
 use super::Unavailable;
 use crate::{
     causes,
-    store::{Store, StoreError},
+    store::{Guess, LookUp, Store, StoreError, UnreadableRow},
     values::{
         client::Client,
-        guessing::{Address, Throttled},
+        guessing::{Address, FailuresPerAddress, Network, Throttled},
         password::{Cost, NewPassword, Password, PasswordHash},
         random::SystemRandom,
         time::Clock,
@@ -21,9 +21,15 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum AuthenticationError {
     /// The credentials don't open an account. The client isn't told more than that.
-    #[error(transparent)]
-    Rejected(#[from] Rejection),
-    /// Too many passwords were tried; this one was not looked at.
+    #[error("{rejection}")]
+    Rejected {
+        /// Why not.
+        rejection: Rejection,
+        /// The network whose budget of failures this was the last one of: from now on its guesses aren't heard.
+        spent: Option<Network>,
+    },
+    /// Too many passwords were tried. This one was not looked at, unless it came from an address that is known for the
+    /// account and isn't the account's.
     #[error(transparent)]
     Throttled(Throttled),
     /// Something is down.
@@ -52,6 +58,9 @@ pub enum Rejection {
     /// The account is disabled, whatever the password.
     #[error("the account is disabled")]
     DisabledUser(Username),
+    /// The account was disabled, deleted, given another password or fewer scopes while the sign-in was under way.
+    #[error("the account has changed since its password was verified")]
+    ChangedUser(Username),
 }
 
 impl Rejection {
@@ -63,6 +72,7 @@ impl Rejection {
             Self::UnreadableUser => "unreadable_user",
             Self::WrongPassword(_) => "wrong_password",
             Self::DisabledUser(_) => "disabled_user",
+            Self::ChangedUser(_) => "changed_user",
         }
     }
 
@@ -71,9 +81,20 @@ impl Rejection {
     pub fn user(&self) -> Option<&Username> {
         match self {
             Self::UnknownUser | Self::UnreadableUser => None,
-            Self::WrongPassword(username) | Self::DisabledUser(username) => Some(username),
+            Self::WrongPassword(username) | Self::DisabledUser(username) | Self::ChangedUser(username) => {
+                Some(username)
+            }
         }
     }
+}
+
+/// Whose password it was.
+#[derive(Debug)]
+pub struct Authenticated {
+    /// The account, as it was when the password was looked at.
+    pub user: User,
+    /// The guess that was counted for it.
+    guess: Guess,
 }
 
 /// Verifies passwords, and hashes new ones.
@@ -81,6 +102,7 @@ impl Rejection {
 pub struct Authenticator {
     store: Store,
     cost: Cost,
+    failures_per_address: FailuresPerAddress,
     /// What the password of an unknown user is verified against.
     decoy: PasswordHash,
     clock: Clock,
@@ -88,17 +110,26 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    /// An authenticator whose new hashes, and whose work for unknown users, have this cost.
+    /// An authenticator whose new hashes, and whose work for unknown users, have this cost, and which hears an address
+    /// until it has failed so often.
     #[must_use]
-    pub fn new(store: Store, cost: Cost, clock: Clock, mut random: SystemRandom) -> Self {
+    pub fn new(
+        store: Store,
+        cost: Cost,
+        failures_per_address: FailuresPerAddress,
+        clock: Clock,
+        mut random: SystemRandom,
+    ) -> Self {
         let decoy = PasswordHash::decoy(cost, &mut random);
-        Self { store, cost, decoy, clock, random }
+        Self { store, cost, failures_per_address, decoy, clock, random }
     }
 
     /// The account whose password it is.
     ///
-    /// The guess is counted before anything else is looked at. Every refusal then takes one read and the work of one
-    /// verification at the cost of the setting, unless the account's own hash costs more.
+    /// One read gives the account and the counts, whatever the name, and the guess is counted before the password is
+    /// looked at. A refusal then takes the work of one verification at the cost of the setting, unless the account's own
+    /// hash costs more, and as many writes for each name. Beyond the limits of [`crate::guessing`] a refusal takes the
+    /// read alone, but for a known address, which waits for a verification first.
     ///
     /// # Errors
     /// [`AuthenticationError`] says why nobody is let in.
@@ -107,29 +138,43 @@ impl Authenticator {
         username: &Username,
         password: &Password,
         client: &Client,
-    ) -> Result<User, AuthenticationError> {
+    ) -> Result<Authenticated, AuthenticationError> {
         let address = Address::of(client.address.as_deref());
-        let counted = self.store.count_guess(username, address, self.clock.now(), &mut { self.random }).await?;
+        let LookUp { user, counts } = self.store.look_up(username, address, self.clock.now()).await?;
+        let counted = self.store.count_guess(counts, self.failures_per_address, &mut { self.random }).await?;
         let guess = counted.map_err(AuthenticationError::Throttled)?;
-        let user = self.verify(username, password).await?;
-        // Where it can't be noted the guess stays counted as a failure, which is no reason to turn the user away.
-        if let Err(error) = self.store.guess_was_right(&guess, self.clock.now()).await {
-            warn!(user = %user.username, cause = causes(&error), "a sign-in could not be noted, and counts as a failure");
+        match self.verify(user, password).await? {
+            Ok(user) => Ok(Authenticated { user, guess }),
+            Err(rejection) => {
+                let counted = self.store.guess_was_wrong(&guess, self.failures_per_address).await?;
+                let spent = counted.map_err(AuthenticationError::Throttled)?;
+                Err(AuthenticationError::Rejected { rejection, spent })
+            }
         }
-        Ok(user)
     }
 
-    async fn verify(&self, username: &Username, password: &Password) -> Result<User, AuthenticationError> {
-        let found = match self.store.find_user(username).await {
-            Ok(Some(user)) => Ok(user),
-            Ok(None) => Err(Rejection::UnknownUser),
+    /// Notes that the password was right, so that it is no failure. Whoever is let in calls it, perhaps beside another
+    /// call.
+    pub async fn note(&self, authenticated: &Authenticated) {
+        let Authenticated { user, guess } = authenticated;
+        // Where it can't be noted the guess stays counted, which is no reason to turn the user away.
+        if let Err(error) = self.store.guess_was_right(guess, self.clock.now()).await {
+            warn!(user = %user.username, cause = causes(&error), "a sign-in could not be noted, and counts as a failure");
+        }
+    }
+
+    /// Whether the password is that of the account, and opens it.
+    async fn verify(
+        &self,
+        found: Result<Option<User>, UnreadableRow>,
+        password: &Password,
+    ) -> Result<Result<User, Rejection>, Unavailable> {
+        let found = found.map_err(|row| {
             // An error of its own would tell that the name is known.
-            Err(StoreError::Unreadable(row)) => {
-                error!(cause = causes(&row), "a user's row can't be read, so its password can't be verified");
-                Err(Rejection::UnreadableUser)
-            }
-            Err(error @ StoreError::Unavailable(_)) => return Err(error.into()),
-        };
+            error!(cause = causes(&row), "a user's row can't be read, so its password can't be verified");
+            Rejection::UnreadableUser
+        });
+        let found = found.and_then(|user| user.ok_or(Rejection::UnknownUser));
         let hash = found.as_ref().map_or(&self.decoy, |user| &user.password_hash).clone();
         let active = found.as_ref().is_ok_and(|user| user.status == Status::Active);
         let (password, cost, mut random) = (password.clone(), self.cost, self.random);
@@ -141,15 +186,11 @@ impl Authenticator {
             verified
         })
         .await?;
-
-        let user = found?;
-        if !verified {
-            return Err(Rejection::WrongPassword(user.username).into());
-        }
-        if user.status == Status::Disabled {
-            return Err(Rejection::DisabledUser(user.username).into());
-        }
-        Ok(user)
+        Ok(found.and_then(|user| match user.status {
+            _ if !verified => Err(Rejection::WrongPassword(user.username)),
+            Status::Disabled => Err(Rejection::DisabledUser(user.username)),
+            Status::Active => Ok(user),
+        }))
     }
 
     /// Hashes a password that an account is to be given.
@@ -182,7 +223,7 @@ impl Authenticator {
 }
 
 /// Hashing takes as long as its cost says, which would hold up everything else.
-async fn on_a_thread_of_its_own<T: Send + 'static>(
+pub(super) async fn on_a_thread_of_its_own<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Unavailable> {
     tokio::task::spawn_blocking(work).await.map_err(Unavailable::because)

@@ -3,13 +3,13 @@
 use super::{
     Unavailable,
     authenticate::{AuthenticationError, Authenticator},
+    end_sessions::REMOVAL_TIME,
 };
 use crate::{
-    store::{PasswordUpdate, Store, StoreError},
+    store::{Removal, Store, StoreError},
     values::{
         client::Client,
         password::{NewPassword, Password},
-        session::SessionId,
         time::Clock,
         username::Username,
     },
@@ -21,14 +21,11 @@ pub enum PasswordChangeError {
     /// The current password is not looked at, or isn't the account's.
     #[error(transparent)]
     Authentication(#[from] AuthenticationError),
-    /// The account has another password than the one that was verified, or is disabled or gone.
+    /// The account has another password than the one that was verified, or is gone.
     #[error("the account has changed since its password was verified")]
     AccountChanged,
-    /// The session that the request came from has ended.
-    #[error("the session is over")]
-    SessionOver,
-    /// The password is the new one, and other sessions may go on.
-    #[error("the password is changed, and sessions of the old one may go on")]
+    /// The password is the new one, and the rows of sessions are left, which can't be refreshed any more.
+    #[error("the password is changed, and rows of sessions of the old one are left")]
     SessionsLeft(#[source] StoreError),
     /// Something is down.
     #[error(transparent)]
@@ -46,27 +43,31 @@ pub struct PasswordChange {
 }
 
 impl PasswordChange {
-    /// Gives the account another password, and ends its sessions but for the one that this comes from. Gives how many
-    /// have ended.
+    /// Gives the account another password, and ends all of its sessions: whoever has signed in with the old one, the
+    /// caller too, has to sign in again. Gives how many have ended.
+    ///
+    /// The password is written before sessions are looked for: a sign-in that overlaps either finds the new password when
+    /// it looks a second time, or has put its session before they are looked for. Those that are
+    /// left where there are very many can't be refreshed either: they are of the old password.
     ///
     /// # Errors
     /// [`PasswordChangeError`] says what was not done.
     pub async fn change(
         &self,
-        (username, session): (&Username, &SessionId),
+        username: &Username,
         current: &Password,
         new: NewPassword,
         client: &Client,
-    ) -> Result<usize, PasswordChangeError> {
-        let user = self.authenticator.authenticate(username, current, client).await?;
+    ) -> Result<Removal, PasswordChangeError> {
+        let authenticated = self.authenticator.authenticate(username, current, client).await?;
+        self.authenticator.note(&authenticated).await;
+        let user = authenticated.user;
         let hash = self.authenticator.hash(new).await?;
         let now = self.clock.now();
-        match self.store.update_password(&user, session, &hash, now).await.map_err(Unavailable::from)? {
-            PasswordUpdate::Done => {}
-            PasswordUpdate::UserChanged => return Err(PasswordChangeError::AccountChanged),
-            PasswordUpdate::SessionOver => return Err(PasswordChangeError::SessionOver),
+        if !self.store.replace_password(&user, &hash, now).await.map_err(Unavailable::from)? {
+            return Err(PasswordChangeError::AccountChanged);
         }
-        let ended = self.store.remove_sessions(&user.username, Some(session), now).await;
+        let ended = self.store.remove_sessions(&user.username, None, now, REMOVAL_TIME).await;
         ended.map_err(PasswordChangeError::SessionsLeft)
     }
 }

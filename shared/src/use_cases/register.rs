@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use super::{Unavailable, authenticate::Authenticator};
+use super::{Unavailable, authenticate::on_a_thread_of_its_own};
 use crate::{
-    store::{Store, StoreError},
+    store::Store,
     values::{
         client::Client,
         guessing::Address,
-        password::NewPassword,
+        password::{Cost, NewPassword, PasswordHash},
+        random::SystemRandom,
         scope::Scopes,
         time::Clock,
         user::User,
@@ -19,7 +20,7 @@ use crate::{
 /// Why no account is made.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistrationError {
-    /// Another account has the name. Who registers has to be told.
+    /// Another account has the name, or had it. Who registers has to be told.
     #[error("another account has the name")]
     Taken,
     /// The name is one that nobody can register. Who registers is told the same as of a taken one.
@@ -37,8 +38,8 @@ pub enum RegistrationError {
 pub struct Registration {
     /// Users and counts.
     pub store: Store,
-    /// Hashes passwords.
-    pub authenticator: Authenticator,
+    /// What a hash costs.
+    pub cost: Cost,
     /// What a new account may do.
     pub scopes: Scopes,
     /// The names that nobody can register.
@@ -47,6 +48,8 @@ pub struct Registration {
     pub per_address: u64,
     /// The time.
     pub clock: Clock,
+    /// Randomness.
+    pub random: SystemRandom,
 }
 
 impl Registration {
@@ -66,24 +69,17 @@ impl Registration {
         if let Some(wait) = counted.map_err(Unavailable::from)? {
             return Err(RegistrationError::TooMany(wait));
         }
-        let hash = self.authenticator.hash(password).await?;
-        let user = User::new(username, hash, self.scopes.clone(), self.clock.now());
+        let (cost, mut random) = (self.cost, self.random);
+        let hash = on_a_thread_of_its_own(move || PasswordHash::new(&password, cost, &mut random)).await?;
+        let now = self.clock.now();
+        let user = User::new(username, hash, self.scopes.clone(), now, &mut { self.random });
         if self.reserved.contains(&user.username) {
             self.store.refuse_user(&user).await.map_err(Unavailable::from)?;
             return Err(RegistrationError::Reserved);
         }
-        self.add(&user).await?;
-        Ok(user)
-    }
-
-    /// Adds the account, unless another one has the name. It may be there already, added by an attempt whose answer was
-    /// lost, so that the SDK's next attempt found the name taken: no two hashes have one salt.
-    async fn add(&self, user: &User) -> Result<(), RegistrationError> {
-        let is_same = |found: &User| found.password_hash.as_str() == user.password_hash.as_str();
-        match self.store.add_or_find_user(user).await {
-            Ok(found) if found.as_ref().is_none_or(is_same) => Ok(()),
-            Ok(_) | Err(StoreError::Unreadable(_)) => Err(RegistrationError::Taken),
-            Err(error) => Err(Unavailable::from(error).into()),
+        if !self.store.add_user(&user, now).await.map_err(Unavailable::from)? {
+            return Err(RegistrationError::Taken);
         }
+        Ok(user)
     }
 }

@@ -1,23 +1,33 @@
 //! Signing in with a name and a password: from these to a session and its tokens.
 
+use std::time::Duration;
+
+use tracing::warn;
+
 use super::{
     Unavailable,
-    authenticate::{AuthenticationError, Authenticator},
+    authenticate::{AuthenticationError, Authenticator, Rejection},
     issue_tokens::{TokenIssuer, TokenPair},
 };
 use crate::{
+    causes,
     store::{Store, StoreError},
     values::{
         client::Client,
         cookie::TooLong,
+        key::SigningKeys,
         password::Password,
         refresh_token::RefreshToken,
         scope::Scopes,
         session::{Policy, Session, SessionId},
-        user::User,
+        session_limit::SessionLimit,
+        user::{Status, User},
         username::Username,
     },
 };
+
+/// How long making room for a session may hold up its sign-in.
+const MAKING_ROOM: Duration = Duration::from_secs(1);
 
 /// Who wants to sign in, and for what.
 pub struct SignInRequest {
@@ -66,6 +76,8 @@ pub struct SignIn<'a> {
     pub tokens: &'a TokenIssuer,
     /// How long sessions last.
     pub policy: &'a Policy,
+    /// How many an account has.
+    pub limit: SessionLimit,
 }
 
 impl SignIn<'_> {
@@ -81,9 +93,37 @@ impl SignIn<'_> {
     ) -> Result<TokenPair, SignInError> {
         // First what doesn't depend on the user: an outage must not tell known names from unknown ones.
         let ring = self.tokens.signing_ring().await?;
-        let user = self.authenticator.authenticate(&request.username, &request.password, &client).await?;
-        self.authenticator.renew_hash(&user, &request.password).await;
-        let scopes = granted(&user, request.scopes)?;
+        let authenticated = self.authenticator.authenticate(&request.username, &request.password, &client).await?;
+        self.authenticator.renew_hash(&authenticated.user, &request.password).await;
+        let pair = match self.make_tokens(&ring, issuer, &authenticated.user, request, client) {
+            Ok(pair) => pair,
+            Err(refusal) => {
+                // The password was right all the same.
+                self.authenticator.note(&authenticated).await;
+                return Err(refusal);
+            }
+        };
+        // What was noted decides nothing here, so that neither waits for the other.
+        let begun = self.store.add_session(&pair.username, &pair.session);
+        let (begun, ()) = tokio::join!(begun, Box::pin(self.authenticator.note(&authenticated)));
+        begun?;
+        // In boxes, because what waits side by side would make the future of every call as large as both.
+        let look = Box::pin(self.check_still_stands(&pair));
+        let (stands, ()) = tokio::join!(look, Box::pin(self.make_room(&pair.username, &pair.session)));
+        stands?;
+        Ok(pair)
+    }
+
+    /// The tokens of a session that isn't written yet.
+    fn make_tokens(
+        &self,
+        ring: &SigningKeys,
+        issuer: &str,
+        user: &User,
+        request: SignInRequest,
+        client: Client,
+    ) -> Result<TokenPair, SignInError> {
+        let scopes = granted(user, request.scopes)?;
         let session = Session::begin(
             SessionId::generate(&mut { self.tokens.random }),
             scopes.clone(),
@@ -93,15 +133,57 @@ impl SignIn<'_> {
             self.policy,
             self.tokens.clock.now(),
         );
-        let pair = self.tokens.issue(&ring, issuer, (user.username, session, scopes), |key, username, session| {
+        let whose = (user.username.clone(), session, scopes);
+        let pair = self.tokens.issue(ring, issuer, whose, |key, username, session| {
             Ok(RefreshToken::issue(username, &session.id, session.counter, key.refresh_key()))
         })?;
         if request.in_cookies {
-            // Before the session is made: tokens that no browser would keep are for nobody.
+            // Tokens that no browser would keep are for nobody.
             pair.cookies()?;
         }
-        self.store.add_session(&pair.username, &pair.session).await?;
         Ok(pair)
+    }
+
+    /// Looks at the account once more, now that its session is there: whoever disables or deletes it, or changes its
+    /// password or scopes, writes that first and looks for sessions afterwards, so that one of the two sees the other.
+    /// Until then no token has left.
+    async fn check_still_stands(&self, pair: &TokenPair) -> Result<(), SignInError> {
+        let stands = match self.store.find_user(&pair.username).await {
+            Ok(found) => found.is_some_and(|user| {
+                user.status == Status::Active
+                    && user.password_version == pair.session.password_version
+                    && pair.scopes.is_subset(&user.scopes)
+            }),
+            // As at the first look, where an unreadable row isn't told from a wrong password.
+            Err(StoreError::Unreadable(_)) => false,
+            Err(error) => return Err(error.into()),
+        };
+        if stands {
+            return Ok(());
+        }
+        // Nobody has its tokens; its row is only in the way.
+        let removed = self.store.remove_session(&pair.username, &pair.session.id, self.tokens.clock.now()).await;
+        if let Err(error) = removed {
+            warn!(user = %pair.username, cause = causes(&error), "a session that nobody can use could not be removed");
+        }
+        let rejection = Rejection::ChangedUser(pair.username.clone());
+        Err(AuthenticationError::Rejected { rejection, spent: None }.into())
+    }
+
+    /// Removes the account's sessions over the limit, where it is time to count them. A failure is no reason to turn the
+    /// user away: a later sign-in counts again.
+    async fn make_room(&self, username: &Username, begun: &Session) {
+        if !self.limit.is_count_due(&mut { self.tokens.random }) {
+            return;
+        }
+        let removal = self.store.make_room(username, begun, self.limit, self.tokens.clock.now());
+        match tokio::time::timeout(MAKING_ROOM, removal).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                warn!(user = %username, cause = causes(&error), "sessions over the limit could not be removed");
+            }
+            Err(_) => warn!(user = %username, "sessions over the limit could not be removed in time"),
+        }
     }
 }
 

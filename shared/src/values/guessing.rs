@@ -1,19 +1,31 @@
-//! How fast, and how often, the password of an account may be guessed.
+//! How fast, and how often, passwords may be guessed.
 //!
-//! Two counts bound guesses. One is for an account and an address together: its first failures cost nothing, and each
-//! further one makes that address wait twice as long as the one before. The other, the ceiling, is for an account over
-//! all addresses, so that many addresses don't add up; an address from which its owner signed in lately is known, and
-//! isn't held up by it.
+//! Three counts bound guesses. One is for an account and an address together: its first failures cost nothing, and each
+//! further one makes that address wait twice as long as the one before. The second, the ceiling, is for an account over
+//! all addresses, so that many addresses don't add up. The third, the budget, is for an address over all accounts, so
+//! that many accounts don't add up either. An address from which an account's owner signed in lately is known for that
+//! account, and neither ceiling nor budget keeps the owner out there.
 //!
-//! A guess is counted before the password is looked at. This module decides, and knows nothing of where counts are
-//! kept.
+//! A guess is counted for the account before the password is looked at; the budget counts failures. This module decides,
+//! and knows nothing of where counts are kept.
+//!
+//! # What a name that exists may show
+//! Nobody learns from an answer whether a name exists. An address can be known only for a name that does, so nothing
+//! that a known address is spared may show in an answer to anything but the right password: its failures count at the
+//! ceiling as all others do; where it alone is heard, a wrong password gets the answer that everybody gets; and what is
+//! guessed then is counted apart, so that no later answer depends on it. What does show there is time: a known address
+//! waits for a verification where others are refused at once. That tells nothing to others than those who share an
+//! address with somebody who signs in from it.
 
-use std::{
-    fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    time::Duration,
+mod address;
+mod budget;
+
+use std::{fmt, time::Duration};
+
+pub use self::{
+    address::Address,
+    budget::{FailuresPerAddress, Network},
 };
-
 use crate::values::time::Timestamp;
 
 /// Failures from one address that cost no time.
@@ -26,49 +38,9 @@ pub const FORGOTTEN_AFTER: Duration = Duration::from_hours(24);
 pub const KNOWN_FOR: Duration = Duration::from_hours(90 * 24);
 /// The length of a [`Window`].
 pub const WINDOW: Duration = Duration::from_mins(30);
-/// Guesses at one account in one [`Window`], over all addresses that aren't known. Sixty minutes touch at most three
-/// windows, and so see at most 99 guesses.
+/// Guesses at one account in one [`Window`], over all addresses. Sixty minutes touch at most three windows, and so see
+/// at most 99 guesses, but for those from known addresses.
 pub const GUESSES_PER_WINDOW: u64 = 33;
-
-/// Where a guess comes from, as far as guesses are counted together: an IPv4 address, or the /64 of an IPv6 address,
-/// since whoever has one address of it has all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Address(Kind);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Kind {
-    V4(Ipv4Addr),
-    /// The first address of the /64.
-    V6(Ipv6Addr),
-    /// Every text that is not an address: one count for all of them is better than none.
-    Unreadable,
-}
-
-impl Address {
-    /// What to count a client's address under; an IPv4 address in IPv6 (`::ffff:192.0.2.1`) is itself.
-    #[must_use]
-    pub fn of(client: Option<&str>) -> Self {
-        let address = client.and_then(|text| text.parse::<IpAddr>().ok());
-        Self(match address.map(|address| address.to_canonical()) {
-            Some(IpAddr::V4(address)) => Kind::V4(address),
-            Some(IpAddr::V6(address)) => {
-                let [a, b, c, d, ..] = address.segments();
-                Kind::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-            }
-            None => Kind::Unreadable,
-        })
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Kind::V4(address) => write!(f, "{address}"),
-            Kind::V6(network) => write!(f, "{network}/64"),
-            Kind::Unreadable => f.write_str("unreadable"),
-        }
-    }
-}
 
 /// How long an address waits after this many failures in a row: not at all for the first five, then 1, 2, 4, …
 /// seconds, up to 15 minutes.
@@ -80,30 +52,52 @@ pub fn delay(failures: u64) -> Duration {
     Duration::from_secs(seconds).min(LONGEST_DELAY)
 }
 
-/// The count for an account and an address together.
+/// Guesses that are counted together, and the delay that they have come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pair {
+pub struct Tally {
     /// Guesses since the last sign-in; each counts as a failure until its password turns out to be right.
     pub failures: u64,
     /// The time until which no further guess is taken; without a delay, the time of the last guess.
     pub blocked_until: Timestamp,
-    /// The time until which the address is known for the account; `None` where nobody has signed in from it.
-    pub known_until: Option<Timestamp>,
 }
 
-impl Pair {
-    /// A pair without a guess or a sign-in.
-    pub const NEW: Self = Self { failures: 0, blocked_until: Timestamp(0), known_until: None };
+impl Tally {
+    /// No guess.
+    pub const NEW: Self = Self { failures: 0, blocked_until: Timestamp(0) };
 
     /// For how long no guess is taken; `None` where one is.
     ///
     /// Never longer than the delay itself: the row may be of an instance whose clock is ahead, or of a second that has
     /// begun since `now` was read.
     #[must_use]
-    pub fn wait(&self, now: Timestamp) -> Option<Duration> {
+    pub fn wait(self, now: Timestamp) -> Option<Duration> {
         let left = Duration::from_secs(self.blocked_until.0.saturating_sub(now.0)).min(delay(self.failures));
         (!left.is_zero()).then_some(left)
     }
+
+    /// The tally after one more guess.
+    #[must_use]
+    pub fn guessed(self, now: Timestamp) -> Self {
+        let forgotten = self.blocked_until.after(FORGOTTEN_AFTER) <= now;
+        let failures = if forgotten { 1 } else { self.failures.saturating_add(1) };
+        Self { failures, blocked_until: now.after(delay(failures)) }
+    }
+}
+
+/// The counts for an account and an address together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// The guesses of which an answer may tell.
+    pub tally: Tally,
+    /// The guesses that were heard from a known address alone, while a limit kept all others out.
+    pub past_limits: Tally,
+    /// The time until which the address is known for the account; `None` where nobody has signed in from it.
+    pub known_until: Option<Timestamp>,
+}
+
+impl Pair {
+    /// A pair without a guess or a sign-in.
+    pub const NEW: Self = Self { tally: Tally::NEW, past_limits: Tally::NEW, known_until: None };
 
     /// Whether the account's owner signed in from the address lately.
     #[must_use]
@@ -111,24 +105,35 @@ impl Pair {
         self.known_until.is_some_and(|until| until > now)
     }
 
-    /// The pair after one more guess.
-    #[must_use]
-    pub fn guessed(&self, now: Timestamp) -> Self {
-        let forgotten = self.blocked_until.after(FORGOTTEN_AFTER) <= now;
-        let failures = if forgotten { 1 } else { self.failures.saturating_add(1) };
-        Self { failures, blocked_until: now.after(delay(failures)), ..*self }
+    /// The pair after one more guess, if the guess is taken. `closed` is the limit of the account or of the address that
+    /// has been reached: beyond it only a known address is heard.
+    ///
+    /// # Errors
+    /// [`Throttled`] by the limit that holds up longer, of those that don't tell a known address from others.
+    pub fn guess(&self, closed: Option<Throttled>, now: Timestamp) -> Result<Self, Throttled> {
+        let delay = self.tally.wait(now).map(|wait| Throttled { limit: Limit::Address, wait });
+        match (delay, closed) {
+            (None, None) => Ok(Self { tally: self.tally.guessed(now), ..*self }),
+            (None, Some(_)) if self.is_known(now) && self.past_limits.wait(now).is_none() => {
+                Ok(Self { past_limits: self.past_limits.guessed(now), ..*self })
+            }
+            (Some(delay), Some(closed)) if delay.wait > closed.wait => Err(delay),
+            (_, Some(throttled)) | (Some(throttled), None) => Err(throttled),
+        }
     }
 
     /// A pair whose last guess was right.
     #[must_use]
     pub fn signed_in(now: Timestamp) -> Self {
-        Self { failures: 0, blocked_until: now, known_until: Some(now.after(KNOWN_FOR)) }
+        let tally = Tally { failures: 0, blocked_until: now };
+        Self { tally, past_limits: Tally::NEW, known_until: Some(now.after(KNOWN_FOR)) }
     }
 
     /// The time from which the pair is as good as [`Pair::NEW`], so that its row may go.
     #[must_use]
     pub fn expires(&self) -> Timestamp {
-        self.known_until.unwrap_or(Timestamp(0)).max(self.blocked_until).after(FORGOTTEN_AFTER)
+        let blocked_until = self.tally.blocked_until.max(self.past_limits.blocked_until);
+        self.known_until.unwrap_or(Timestamp(0)).max(blocked_until).after(FORGOTTEN_AFTER)
     }
 }
 
@@ -160,9 +165,15 @@ impl Window {
     pub fn left(self, now: Timestamp) -> Duration {
         Duration::from_secs(self.ends().0.saturating_sub(now.0))
     }
+
+    /// The refusal until the window ends.
+    #[must_use]
+    pub fn refusal(self, limit: Limit, now: Timestamp) -> Throttled {
+        Throttled { limit, wait: self.left(now) }
+    }
 }
 
-/// A guess that isn't taken: its password is not looked at.
+/// A guess that isn't taken. Its password is not looked at, or was, and wasn't right: the answer is the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("too many guesses for the {limit}")]
 pub struct Throttled {
@@ -177,8 +188,10 @@ pub struct Throttled {
 pub enum Limit {
     /// The count of an account and an address together.
     Address,
-    /// The count of an account over all addresses that aren't known.
+    /// The count of an account over all addresses.
     Account,
+    /// The budget of an address over all accounts.
+    Client,
 }
 
 impl fmt::Display for Limit {
@@ -186,6 +199,7 @@ impl fmt::Display for Limit {
         f.write_str(match self {
             Self::Address => "address",
             Self::Account => "account",
+            Self::Client => "client",
         })
     }
 }
@@ -202,34 +216,17 @@ mod tests {
         Timestamp(NOW.0 + seconds)
     }
 
-    /// A pair after this many guesses, each made as soon as it was taken, and when that was.
-    fn guess(times: u64) -> (Pair, Timestamp) {
-        (0..times).fold((Pair::NEW, NOW), |(pair, _), _| {
-            let now = pair.blocked_until.max(NOW);
-            (pair.guessed(now), now)
+    /// A tally after this many guesses, each made as soon as it was taken, and when that was.
+    fn guess(times: u64) -> (Tally, Timestamp) {
+        (0..times).fold((Tally::NEW, NOW), |(tally, _), _| {
+            let now = tally.blocked_until.max(NOW);
+            (tally.guessed(now), now)
         })
     }
 
-    #[test]
-    fn addresses_count_whole_in_ipv4_and_by_64_bits_in_ipv6() {
-        for (text, key) in [
-            ("192.0.2.1", "192.0.2.1"),
-            ("::ffff:192.0.2.1", "192.0.2.1"),
-            ("::FFFF:c000:201", "192.0.2.1"),
-            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-            ("2001:0DB8:1:2::", "2001:db8:1:2::/64"),
-            ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
-            ("::1", "::/64"),
-        ] {
-            assert_eq!(Address::of(Some(text)).to_string(), key, "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_address_shares_one_count() {
-        for text in [None, Some(""), Some("192.0.2.1, 192.0.2.2"), Some("192.0.2.1:80"), Some("fe80::1%eth0")] {
-            assert_eq!(Address::of(text).to_string(), "unreadable", "{text:?}");
-        }
+    /// A pair with this tally, of an address that is known for another hour or never was.
+    fn pair(tally: Tally, is_known: bool) -> Pair {
+        Pair { tally, known_until: is_known.then(|| later(3600)), ..Pair::NEW }
     }
 
     #[test]
@@ -242,19 +239,19 @@ mod tests {
     #[test]
     fn an_address_waits_as_long_as_the_law_says() {
         assert_eq!(guess(5).0.wait(NOW), None);
-        let (pair, at) = guess(8);
-        assert_eq!((at, pair.failures), (later(3), 8));
-        assert_eq!(pair.wait(at), Some(Duration::from_secs(4)));
-        assert_eq!(pair.wait(later(6)), Some(Duration::from_secs(1)));
-        assert_eq!(pair.wait(later(7)), None);
+        let (tally, at) = guess(8);
+        assert_eq!((at, tally.failures), (later(3), 8));
+        assert_eq!(tally.wait(at), Some(Duration::from_secs(4)));
+        assert_eq!(tally.wait(later(6)), Some(Duration::from_secs(1)));
+        assert_eq!(tally.wait(later(7)), None);
     }
 
     #[test]
     fn a_clock_that_is_behind_waits_no_longer_than_the_delay() {
         assert_eq!(guess(5).0.wait(Timestamp(NOW.0 - 1)), None);
-        assert_eq!(Pair::signed_in(NOW).wait(Timestamp(NOW.0 - 1)), None);
-        let (pair, at) = guess(8);
-        assert_eq!(pair.wait(Timestamp(at.0 - 60)), Some(Duration::from_secs(4)));
+        assert_eq!(Pair::signed_in(NOW).tally.wait(Timestamp(NOW.0 - 1)), None);
+        let (tally, at) = guess(8);
+        assert_eq!(tally.wait(Timestamp(at.0 - 60)), Some(Duration::from_secs(4)));
     }
 
     #[test]
@@ -265,23 +262,49 @@ mod tests {
 
     #[test]
     fn failures_are_forgotten_after_a_day_without_one() {
-        let (pair, _) = guess(20);
-        let day = pair.blocked_until.after(FORGOTTEN_AFTER);
-        assert_eq!(pair.guessed(Timestamp(day.0 - 1)).failures, 21);
-        assert_eq!(pair.guessed(day).failures, 1);
-        assert_eq!(pair.expires(), day);
+        let (tally, _) = guess(20);
+        let day = tally.blocked_until.after(FORGOTTEN_AFTER);
+        assert_eq!(tally.guessed(Timestamp(day.0 - 1)).failures, 21);
+        assert_eq!(tally.guessed(day).failures, 1);
+        assert_eq!(pair(tally, false).expires(), day);
     }
 
     #[test]
     fn a_sign_in_forgets_failures_and_knows_the_address_for_90_days() {
         let pair = Pair::signed_in(NOW);
-        assert_eq!((pair.failures, pair.wait(NOW)), (0, None));
+        assert_eq!((pair.tally.failures, pair.past_limits, pair.tally.wait(NOW)), (0, Tally::NEW, None));
         assert!(pair.is_known(later(90 * 86_400 - 1)));
         assert!(!pair.is_known(later(90 * 86_400)));
-        assert!(!guess(3).0.is_known(NOW));
+        assert!(!Pair::NEW.is_known(NOW));
         // Later failures don't make it unknown.
-        assert!(pair.guessed(NOW).is_known(NOW));
+        assert!(pair.guess(None, NOW).unwrap().is_known(NOW));
         assert!(pair.expires() > later(90 * 86_400));
+    }
+
+    #[test]
+    fn beyond_a_limit_a_known_address_alone_is_heard() {
+        let closed = Throttled { limit: Limit::Account, wait: Duration::from_mins(10) };
+        assert_eq!(pair(Tally::NEW, false).guess(Some(closed), NOW), Err(closed));
+        let mut known = pair(Tally::NEW, true);
+        for failures in 1..=6 {
+            known = known.guess(Some(closed), NOW).unwrap();
+            assert_eq!((known.past_limits.failures, known.tally), (failures, Tally::NEW));
+        }
+        // It waits then, and whoever asks isn't told for how long.
+        assert_eq!(known.guess(Some(closed), NOW), Err(closed));
+        assert_eq!(known.guess(Some(closed), later(1)).unwrap().past_limits.failures, 7);
+    }
+
+    #[test]
+    fn of_two_limits_the_longer_one_answers() {
+        let (tally, at) = guess(8);
+        for is_known in [false, true] {
+            for (seconds, longer) in [(3, Limit::Address), (4, Limit::Client), (5, Limit::Client)] {
+                let closed = Throttled { limit: Limit::Client, wait: Duration::from_secs(seconds) };
+                let refused = pair(tally, is_known).guess(Some(closed), at).unwrap_err();
+                assert_eq!((refused.limit, refused.wait.as_secs()), (longer, seconds.max(4)));
+            }
+        }
     }
 
     #[test]
@@ -295,23 +318,6 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_counted_somewhere(text in ".*") {
-            prop_assert!(!Address::of(Some(&text)).to_string().is_empty());
-        }
-
-        #[test]
-        fn all_of_a_64_is_one_address_and_the_next_another(network: u64, one: u64, other: u64) {
-            let address = |network: u64, host: u64| {
-                let bits = (u128::from(network) << 64) | u128::from(host);
-                Address::of(Some(&Ipv6Addr::from_bits(bits).to_string()))
-            };
-            // `::ffff:0:0/96` is IPv4.
-            prop_assume!(network != 0 && network != u64::MAX);
-            prop_assert_eq!(address(network, one), address(network, other));
-            prop_assert_ne!(address(network, one), address(network + 1, one));
-        }
-
-        #[test]
         fn delays_only_grow_and_end_at_the_longest(failures in 0..200_u64) {
             prop_assert!(delay(failures) <= delay(failures + 1));
             prop_assert!(delay(failures) <= LONGEST_DELAY);
@@ -320,15 +326,38 @@ mod tests {
         #[test]
         fn a_row_may_go_once_it_says_nothing(
             failures in 0..40_u64,
-            blocked in 0..2_000_u64,
+            blocked in [0..2_000_u64, 0..2_000_u64],
             known in proptest::option::of(0..2_000_u64),
             after in 0..200_000_u64,
         ) {
-            let pair = Pair { failures, blocked_until: later(blocked), known_until: known.map(later) };
+            let [tally, past_limits] = blocked.map(|blocked| Tally { failures, blocked_until: later(blocked) });
+            let pair = Pair { tally, past_limits, known_until: known.map(later) };
             let now = pair.expires().after(Duration::from_secs(after));
-            prop_assert_eq!(pair.wait(now), Pair::NEW.wait(now));
             prop_assert_eq!(pair.is_known(now), Pair::NEW.is_known(now));
-            prop_assert_eq!(pair.guessed(now).failures, Pair::NEW.guessed(now).failures);
+            for (tally, new) in [(pair.tally, Pair::NEW.tally), (pair.past_limits, Pair::NEW.past_limits)] {
+                prop_assert_eq!(tally.wait(now), new.wait(now));
+                prop_assert_eq!(tally.guessed(now).failures, new.guessed(now).failures);
+            }
+        }
+
+        /// Only a name that exists has a known address: what a wrong password is answered, and all that later answers
+        /// depend on, is the same without one.
+        #[test]
+        fn a_wrong_password_never_tells_a_known_address(
+            failures in [0..40_u64, 0..40_u64],
+            blocked in [0..2_000_u64, 0..2_000_u64],
+            closed in proptest::option::of(1..1_800_u64),
+            at in 0..2_000_u64,
+        ) {
+            let tally = Tally { failures: failures[0], blocked_until: later(blocked[0]) };
+            let past_limits = Tally { failures: failures[1], blocked_until: later(blocked[1]) };
+            let known = Pair { past_limits, ..pair(tally, true) };
+            let closed = closed.map(|wait| Throttled { limit: Limit::Account, wait: Duration::from_secs(wait) });
+            let now = later(at);
+            let (of_known, of_others) = (known.guess(closed, now), pair(tally, false).guess(closed, now));
+            // A guess that was taken beyond a limit is answered with that limit where it is wrong.
+            prop_assert_eq!(of_known.err().or(closed.filter(|_| of_known.is_ok())), of_others.err());
+            prop_assert_eq!(of_known.unwrap_or(known).tally, of_others.unwrap_or(pair(tally, false)).tally);
         }
 
         /// Whatever windows fill when, sixty minutes touch three of them at most.

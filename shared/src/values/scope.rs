@@ -60,6 +60,13 @@ impl Scopes {
         self.0.contains(scope)
     }
 
+    /// Whether the set has every scope of a list with single spaces between them, as routes state what they ask for. An
+    /// empty list asks for what nobody has.
+    #[must_use]
+    pub fn contains_all(&self, needed: &str) -> bool {
+        needed.split(' ').all(|scope| self.contains(scope))
+    }
+
     /// Whether every scope of this set is in `other` too.
     #[must_use]
     pub fn is_subset(&self, other: &Self) -> bool {
@@ -116,6 +123,16 @@ mod tests {
             assert_eq!(Scopes::parse(text), Err(InvalidScope), "{text:?}");
         }
         assert_eq!(Scopes::parse(&"x".repeat(MAX_LENGTH + 1)), Err(InvalidScope));
+    }
+
+    #[test]
+    fn a_list_of_needed_scopes_is_had_whole_or_not() {
+        let scopes = Scopes::parse("read write").unwrap();
+        assert!(["read", "write", "read write", "write read"].into_iter().all(|needed| scopes.contains_all(needed)));
+        assert!(
+            !["", "admin", "read admin", "read  write", "READ"].into_iter().any(|needed| scopes.contains_all(needed))
+        );
+        assert!(!Scopes::default().contains_all(""));
     }
 
     #[test]

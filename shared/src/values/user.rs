@@ -2,16 +2,21 @@
 
 use std::{fmt, str::FromStr};
 
+use rand::CryptoRng;
+
 use crate::values::{password::PasswordHash, scope::Scopes, time::Timestamp, username::Username};
 
-/// An account, as its row in the table holds it.
+/// An account, as its two rows in the table hold it.
 #[derive(Clone, Debug)]
 pub struct User {
     /// The name, as typed when the account was made.
     pub username: Username,
+    /// A number by which the account is told from another one of the same name, drawn at random when it is made.
+    pub account: u64,
     /// The hash of the password.
     pub password_hash: PasswordHash,
-    /// The version of the password: sessions of an earlier version are over.
+    /// The version of the password: sessions of another version are over. It begins at random, so that no other account
+    /// of the name has the same, and goes up by one with each new password.
     pub password_version: u64,
     /// What the account may do; a token carries a subset of these.
     pub scopes: Scopes,
@@ -26,12 +31,19 @@ pub struct User {
 impl User {
     /// A new account that may sign in.
     #[must_use]
-    pub fn new(username: Username, password_hash: PasswordHash, scopes: Scopes, now: Timestamp) -> Self {
+    pub fn new(
+        username: Username,
+        password_hash: PasswordHash,
+        scopes: Scopes,
+        now: Timestamp,
+        rng: &mut impl CryptoRng,
+    ) -> Self {
         Self {
             username,
+            account: rng.next_u64(),
             password_hash,
-            // An account that takes the name of one that was deleted must not take over its sessions.
-            password_version: now.0,
+            // Far below the largest number, however often the password changes.
+            password_version: rng.next_u64() >> 16,
             scopes,
             status: Status::Active,
             created: now,

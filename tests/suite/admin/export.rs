@@ -49,7 +49,9 @@ async fn what_is_exported_and_imported_is_the_same() {
         assert_eq!(sorted(&printed), sorted(&fs::read_to_string(file).unwrap()));
 
         let fresh = Api::start().await;
-        assert_done(&admin(&fresh, &["user", "delete", "johndoe"], ""));
+        for command in ["delete", "free"] {
+            assert_done(&admin(&fresh, &["user", command, "johndoe"], ""));
+        }
         assert_eq!(assert_done(&admin(&fresh, &["user", "import", file], "")), "6 added, 0 there already, 0 refused\n");
         assert_eq!(accounts(&fresh.store).await, accounts(&api.store).await);
         let again = admin(&api, &["user", "import", "-", "--format", format], &printed);
@@ -74,7 +76,7 @@ async fn rows_that_cannot_be_read_are_named_and_left_out() {
     let api = with_several_users().await;
     api.damage_hash("plain").await;
     let output = admin(&api, &["user", "export", "-", "--format", "csv"], "");
-    assert_refused(&output, "left out: the row \"USER#plain\" has no usable password_hash");
+    assert_refused(&output, "left out: the row \"CREDENTIAL#plain\" has no usable password_hash");
     assert_refused(&output, "users written: 5\nerror: rows that could not be read, and are left out: 1");
     assert_eq!(text(&output.stdout).lines().count(), 6);
 }

@@ -123,10 +123,25 @@ async fn a_line_may_tell_status_and_times() {
     let old = api.user("old").await;
     assert_eq!((old.username.as_str(), old.status), ("Old", Status::Disabled));
     assert_eq!((old.created.0, old.updated.0, old.scopes.to_string().as_str()), (1000, 2000, "read write"));
-    // Sessions of an account that had this name before shall not come back to life.
-    assert!(old.password_version > 1_700_000_000);
     let new = api.user("new").await;
+    // Sessions of an account that had this name before shall not come back to life.
+    assert_ne!((old.password_version, old.account), (new.password_version, new.account));
     assert!(new.status == Status::Active && new.scopes.is_empty() && new.created.0 > 1_700_000_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_name_of_a_deleted_user_is_not_imported() {
+    let api = Api::start().await;
+    assert!(
+        api.store
+            .remove_user(&"johndoe".parse().unwrap(), crate::api::now(), std::time::Duration::from_mins(1))
+            .await
+            .unwrap()
+    );
+    let file = File::new("users.csv", &format!("username,hash\nJohnDoe,{}\n", HASHES[0].2));
+    for arguments in [&["--dry-run"][..], &[]] {
+        assert_refused(&import(&api, &file.1, arguments), "line 2 (JohnDoe): the user JohnDoe was deleted");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -88,6 +88,19 @@ async fn a_deleted_user_is_gone() {
     assert!(api.store.find_user(&"johndoe".parse().unwrap()).await.unwrap().is_none());
     assert_eq!(api.login(&[("username", "johndoe"), ("password", PASSWORD)]).await.status, 401);
     assert_refused(&admin(&api, &["user", "delete", "johndoe"], ""), "there is no user johndoe");
+    assert!(!api.dump().await.contains("CREDENTIAL#johndoe"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_name_of_a_deleted_user_is_taken_until_it_is_freed() {
+    let api = Api::start().await;
+    let add = || admin(&api, &["user", "add", "JohnDoe", "--cost", "4"], "a long password\n");
+    assert_refused(&admin(&api, &["user", "free", "johndoe"], ""), "there is no deleted user johndoe");
+    assert_done(&admin(&api, &["user", "delete", "johndoe"], ""));
+    assert_refused(&add(), "the user JohnDoe was deleted, and the name stays taken");
+    assert_eq!(assert_done(&admin(&api, &["user", "free", "JOHNDOE"], "")), "the name JOHNDOE is free\n");
+    assert_done(&add());
+    assert_eq!(api.login(&[("username", "johndoe"), ("password", "a long password")]).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,14 +5,14 @@ use std::time::Duration;
 use shared::{
     session::Policy,
     use_cases::refresh::{RefreshError, RefreshRefusal},
-    user::{Status, User},
+    user::Status,
 };
 
 use super::{next, refused, with_johndoe};
 use crate::{
     instance::{Instance, POLICY, cost, hash_of, later},
     line::Disturbance,
-    table::{NOW, user, username},
+    table::{MINUTE, NOW, user, username},
 };
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn a_disabled_user_ends_the_session() {
 async fn a_deleted_user_ends_the_session() {
     let instance = with_johndoe().await;
     let (john, first) = (username("johndoe"), instance.begin_session().await);
-    assert!(instance.store.delete_user(&john).await.unwrap());
+    assert!(instance.store.bury_user(&john, NOW).await.unwrap());
     assert_eq!(refused(&instance, &first).await, RefreshRefusal::UserGone);
     assert_eq!(instance.session().await.ended, Some(NOW));
 }
@@ -105,9 +105,12 @@ async fn the_window_does_not_outlast_the_password() {
 async fn a_later_account_of_the_name_takes_over_no_session() {
     let instance = with_johndoe().await;
     let first = instance.begin_session().await;
-    assert!(instance.store.delete_user(&username("johndoe")).await.unwrap());
-    let heir = User { password_version: NOW.0 + 60, ..user("johndoe") };
-    assert!(instance.store.add_user(&heir).await.unwrap());
+    let john = username("johndoe");
+    assert!(instance.store.remove_user(&john, NOW, MINUTE).await.unwrap());
+    assert!(instance.store.free_name(&john, NOW, MINUTE).await.unwrap());
+    // Even where its row has come back.
+    instance.store.add_session(&john, &first.session).await.unwrap();
+    assert!(instance.store.add_user(&user("johndoe"), NOW).await.unwrap());
     assert_eq!(refused(&instance, &first).await, RefreshRefusal::PasswordChanged);
 }
 
@@ -116,7 +119,7 @@ async fn an_outage_ends_no_session() {
     let (line, instance) = Instance::on_a_line().await;
     instance.add_user("johndoe").await;
     let first = instance.begin_session().await;
-    for operation in ["GetItem", "UpdateItem"] {
+    for operation in ["BatchGetItem", "UpdateItem"] {
         line.disturb(operation, Disturbance::Refused);
         let error = instance.refresh(first.refresh.expose(), None).await.err().unwrap();
         assert!(matches!(error, RefreshError::Unavailable(_)), "{operation}: {error:?}");

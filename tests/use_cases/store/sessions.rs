@@ -11,15 +11,16 @@ use shared::{
     client::Client,
     scope::Scopes,
     session::{Policy, Session, SessionId},
-    store::{RefreshAttempt, RefreshOutcome, Store},
+    store::{RefreshAttempt, RefreshOutcome, Removal, SessionsPage, Store, StoreError},
     time::Timestamp,
     username::Username,
 };
 use tokio::task::JoinSet;
 
 use super::{assert_names_what_is_unusable, n, row, s, ss, time};
-use crate::table::{NOW, Table, scopes, store, username};
+use crate::table::{MINUTE, NOW, Row, Table, scopes, store, username};
 
+/// Longer than any removal here takes.
 const IDLE: Duration = Duration::from_secs(100);
 const POLICY: Policy = Policy { lifetime: Duration::from_secs(1000), idle: IDLE, grace: Duration::from_secs(10) };
 
@@ -247,9 +248,80 @@ async fn all_sessions_but_the_spared_one_go_and_live_ones_are_counted() {
     let other = session();
     store.add_session(&username("ann"), &other).await.unwrap();
     store.end_session(&john, &sessions[1].id, NOW).await.unwrap();
-    assert_eq!(store.remove_sessions(&john, Some(&sessions[0].id), NOW).await.unwrap(), 38);
+    let removal = store.remove_sessions(&john, Some(&sessions[0].id), NOW, MINUTE).await.unwrap();
+    assert_eq!(removal, Removal { ended: 38, is_complete: true });
     let left = store.sessions(&john).await.unwrap();
     assert!(left.iter().all(|left| left.id == sessions[0].id || left.ended.is_some()), "{left:?}");
     assert_eq!(left.len(), 2);
     assert_eq!(store.sessions(&username("ann")).await.unwrap(), [other]);
+}
+
+#[tokio::test]
+async fn without_time_some_sessions_go_and_the_next_call_goes_on() {
+    let store = store().await;
+    let john = username("johndoe");
+    for _ in 0..40 {
+        store.add_session(&john, &session()).await.unwrap();
+    }
+    let mut ended = 0;
+    loop {
+        let removal = store.remove_sessions(&john, None, NOW, Duration::ZERO).await.unwrap();
+        assert!(removal.is_complete || removal.ended > 0, "{removal:?}");
+        assert!(removal.ended < 40, "it took its time");
+        ended += removal.ended;
+        assert_eq!(store.sessions(&john).await.unwrap().len(), 40 - ended);
+        if removal.is_complete {
+            break;
+        }
+        assert!(ended < 40, "a call more than there are sessions for");
+    }
+    assert_eq!(ended, 40);
+}
+
+#[tokio::test]
+async fn a_removal_that_fails_halfway_says_what_it_did() {
+    let table = Table::create().await;
+    let john = username("johndoe");
+    table.store.add_session(&john, &session()).await.unwrap();
+    let row = table.row("SESSION#").await;
+    let copy = |id: &str| {
+        let mut copy = row.clone();
+        copy.insert("sk".to_owned(), s(id));
+        copy
+    };
+    let mut rows: Vec<Row> = (0..260).map(|_| copy(session().id.as_str())).collect();
+    // The last, and so on the second of the pages of 250.
+    let mut damaged = copy("zzzzzzzzzzzzzzzzzzzzzw");
+    damaged.remove("ends_at");
+    rows.push(damaged);
+    table.put_all(rows).await;
+    let removal = table.store.remove_sessions(&john, None, NOW, MINUTE).await.unwrap();
+    assert_eq!(removal, Removal { ended: 250, is_complete: false });
+    // Without it nothing could be told.
+    let error = table.store.remove_sessions(&john, None, NOW, MINUTE).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unreadable(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn pages_of_rows_follow_each_other() {
+    let store = store().await;
+    let john = username("johndoe");
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        let session = session();
+        store.add_session(&john, &session).await.unwrap();
+        ids.push(session.id.as_str().to_owned());
+    }
+    ids.sort_unstable();
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let SessionsPage { sessions, next } = store.session_page(&john, after.as_ref(), 2).await.unwrap();
+        assert!(sessions.len() <= 2);
+        found.extend(sessions.into_iter().map(|session| session.id.as_str().to_owned()));
+        if next.is_none() {
+            break;
+        }
+        after = next;
+    }
+    assert_eq!(found, ids);
 }

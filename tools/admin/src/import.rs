@@ -11,13 +11,15 @@ use std::{
     path::{Path, PathBuf},
     pin::pin,
     thread,
+    time::{Duration, Instant},
 };
 
 use clap::Args;
 use shared::{
     BoxError, causes,
     password::Cost,
-    store::{Store, StoreError},
+    random,
+    store::{CLAIM, Store, StoreError},
     time::Clock,
     user::User,
     username::Username,
@@ -27,6 +29,7 @@ use tokio::{signal::ctrl_c, sync::mpsc, task::JoinSet};
 use crate::{
     lines::{Account, Format, Line, Lines},
     terminal::{Progress, say},
+    users::buried,
 };
 
 /// How many lines are on their way to the table at once.
@@ -205,12 +208,9 @@ impl Run {
             self.settle().await?;
         }
         self.names.insert(name);
-        let (store, now, dry) = (self.store.clone(), self.clock.now(), self.dry);
+        let (store, clock, dry) = (self.store.clone(), self.clock.clone(), self.dry);
         self.tasks.spawn(async move {
-            let user = account.to_user(now);
-            let existing =
-                if dry { store.find_user(&user.username).await } else { store.add_or_find_user(&user).await };
-            let outcome = existing.map(|existing| existing.map_or(Outcome::Added, |there| compare(&account, &there)));
+            let outcome = if dry { look(&store, &account).await } else { add(&store, &account, &clock).await };
             ProcessedLine { number: line.number, username: account.username, outcome }
         });
         Ok(())
@@ -262,6 +262,31 @@ impl Run {
             say(format_args!("{added} added, {present} there already, {refused} refused"))
         }
     }
+}
+
+/// Adds a line's account. Where an import was killed a moment ago, the name may be claimed by it still, for [`CLAIM`].
+async fn add(store: &Store, line: &Account, clock: &Clock) -> Result<Outcome, StoreError> {
+    let patience = Instant::now() + 2 * CLAIM;
+    loop {
+        let user = line.to_user(clock.now(), &mut random::system());
+        if store.add_user(&user, clock.now()).await? {
+            return Ok(Outcome::Added);
+        }
+        match look(store, line).await? {
+            Outcome::Added if Instant::now() < patience => tokio::time::sleep(Duration::from_secs(1)).await,
+            Outcome::Added => return Ok(Outcome::Refused("the name is claimed for another account".to_owned())),
+            outcome => return Ok(outcome),
+        }
+    }
+}
+
+/// The outcome of a line, as far as the table can tell without being written to.
+async fn look(store: &Store, line: &Account) -> Result<Outcome, StoreError> {
+    Ok(match store.find_user(&line.username).await? {
+        Some(there) => compare(line, &there),
+        None if store.is_deleted(&line.username).await? => Outcome::Refused(buried(&line.username)),
+        None => Outcome::Added,
+    })
 }
 
 /// The outcome of a line whose name an account has already.

@@ -9,6 +9,7 @@ use std::{
 };
 
 use clap::ValueEnum;
+use rand::CryptoRng;
 use serde::Serialize;
 use serde_json::Value;
 use shared::{
@@ -68,8 +69,8 @@ pub(crate) struct Account {
 
 impl Account {
     /// The account as one of the table's, made now where the line doesn't say when.
-    pub(crate) fn to_user(&self, now: Timestamp) -> User {
-        let user = User::new(self.username.clone(), self.hash.clone(), self.scopes.clone(), now);
+    pub(crate) fn to_user(&self, now: Timestamp, rng: &mut impl CryptoRng) -> User {
+        let user = User::new(self.username.clone(), self.hash.clone(), self.scopes.clone(), now, rng);
         User {
             status: self.status.unwrap_or(user.status),
             created: self.created.unwrap_or(user.created),
@@ -372,6 +373,8 @@ impl<W: Write> Writer<W> {
 mod tests {
     use proptest::prelude::*;
 
+    use shared::random;
+
     use super::*;
 
     fn read(text: &[u8], format: Format) -> Vec<Line> {
@@ -421,15 +424,15 @@ mod tests {
         ) {
             let hash = PasswordHash::parse("$bcrypt-sha256$v=2,t=2b,r=4$4sFnYUDLEs4NI6eyU2.Uye$p6WmoK8oZ15Wb.Iwnfu4G8p0eqrt0zS");
             let created = Timestamp(created.into());
-            let mut user =
-                User::new(name.parse().unwrap(), hash.unwrap(), scopes.parse().unwrap(), created);
+            let (name, scopes, mut rng) = (name.parse().unwrap(), scopes.parse().unwrap(), random::system());
+            let mut user = User::new(name, hash.unwrap(), scopes, created, &mut rng);
             user.updated = Timestamp(created.0 + 1);
             user.status = if disabled { Status::Disabled } else { Status::Active };
             for format in [Format::Jsonl, Format::Csv] {
                 let mut writer = Writer::new(Vec::new(), format).unwrap();
                 writer.write(&user).unwrap();
                 let mut lines = read(&writer.finish().unwrap(), format);
-                let read = lines.remove(0).account.ok().unwrap().to_user(Timestamp(u64::MAX));
+                let read = lines.remove(0).account.ok().unwrap().to_user(Timestamp(u64::MAX), &mut rng);
                 prop_assert!(lines.is_empty());
                 prop_assert_eq!(read.username.as_str(), user.username.as_str());
                 prop_assert_eq!(read.password_hash.as_str(), user.password_hash.as_str());

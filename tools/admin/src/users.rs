@@ -1,6 +1,9 @@
 //! `admin user`: accounts, one by one.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
 
 use aws_sdk_secretsmanager::primitives::{DateTime, DateTimeFormat};
 use clap::{ArgGroup, Args, Subcommand};
@@ -20,6 +23,9 @@ use crate::{
     import::{self, Import},
     terminal::{read_password, remark, say},
 };
+
+/// How long one call removes sessions before the next goes on: here nobody waits for an answer.
+const AT_ONCE: Duration = Duration::from_mins(1);
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -45,13 +51,21 @@ pub(crate) enum Command {
         /// The user's name, in whatever case
         name: Username,
     },
-    /// Bar a user from signing in, and end all of the user's sessions; access tokens stay valid until they expire
+    /// Bar a user from signing in, and end all of the user's sessions; access tokens pass for as long as the stack's
+    /// `LiveRevocation` says
     Disable {
         /// The user's name, in whatever case
         name: Username,
     },
-    /// Delete a user for good, and end all of the user's sessions; access tokens stay valid until they expire
+    /// Delete a user for good, and end all of the user's sessions. The name stays taken; access tokens pass for as long as
+    /// the stack's `LiveRevocation` says
     Delete {
+        /// The user's name, in whatever case
+        name: Username,
+    },
+    /// Free the name of a deleted user, so that another user can have it. Whoever knows the name will take the two for
+    /// one, and with `LiveRevocation=off` an access token of the deleted user, until it expires, is one of the new user
+    Free {
         /// The user's name, in whatever case
         name: Username,
     },
@@ -99,7 +113,8 @@ pub(crate) async fn run(
         Command::Add { name, scopes, hashing } => {
             let scopes = union(&scopes)?;
             let hash = hashing.read(&name, rng)?;
-            add(store, User::new(name, hash, scopes, clock.now())).await
+            let user = User::new(name, hash, scopes, clock.now(), rng);
+            add(store, &user, clock.now()).await
         }
         Command::List => list(store).await,
         Command::Show { name } => {
@@ -116,8 +131,17 @@ pub(crate) async fn run(
             outcome(found, &name, "is disabled")
         }
         Command::Delete { name } => {
-            let found = store.remove_user(&name, clock.now()).await?;
+            let found = store.bury_user(&name, clock.now()).await?;
+            // Whether or not it was found: repeating a command that failed in between deletes the rest.
+            store.erase_account(&name, clock.now(), AT_ONCE).await?;
             outcome(found, &name, "is deleted")
+        }
+        Command::Free { name } => {
+            if store.free_name(&name, clock.now(), AT_ONCE).await? {
+                say(format_args!("the name {name} is free"))
+            } else {
+                Err(format!("there is no deleted user {name}").into())
+            }
         }
         Command::SetPassword { name, hashing } => {
             let hash = hashing.read(&name, rng)?;
@@ -137,13 +161,18 @@ pub(crate) async fn run(
 /// Ends all sessions of a user. After a change that nobody shall stay signed in over, it is called whether or not the
 /// account was found, so that repeating a command that failed in between ends the rest.
 async fn end_sessions(store: &Store, name: &Username, now: Timestamp) -> Result<(), BoxError> {
-    store.remove_sessions(name, None, now).await?;
+    while !store.remove_sessions(name, None, now, AT_ONCE).await?.is_complete {}
     Ok(())
 }
 
-async fn add(store: &Store, user: User) -> Result<(), BoxError> {
-    if !store.add_user(&user).await? {
-        return Err(format!("there is a user {} already, and it stays as it was", user.username).into());
+async fn add(store: &Store, user: &User, now: Timestamp) -> Result<(), BoxError> {
+    if !store.add_user(user, now).await? {
+        let name = &user.username;
+        return Err(if store.is_deleted(name).await? {
+            buried(name).into()
+        } else {
+            format!("there is a user {name} already, and it stays as it was").into()
+        });
     }
     say(format_args!("{} is added", user.username))
 }
@@ -189,6 +218,11 @@ fn date(time: Timestamp) -> Result<String, BoxError> {
 
 fn outcome(found: bool, name: &Username, done: &str) -> Result<(), BoxError> {
     if found { say(format_args!("{name} {done}")) } else { Err(nobody(name)) }
+}
+
+/// Why the name of a deleted user isn't given to another one.
+pub(crate) fn buried(name: &Username) -> String {
+    format!("the user {name} was deleted, and the name stays taken; `admin user free {name}` frees it")
 }
 
 fn nobody(name: &Username) -> BoxError {

@@ -23,7 +23,7 @@ const USERS: [f64; 2] = [10_000.0, 100_000.0];
 const SIGN_INS: f64 = 10.0;
 const CALLS: f64 = 300.0;
 
-/// What one sign-in asks of the table: calls one after the other, and units.
+/// What one sign-in asks of the table: how often it waits for calls, and units.
 #[derive(Clone, Copy)]
 struct StoreUse {
     calls: f64,
@@ -31,12 +31,13 @@ struct StoreUse {
     reads: f64,
 }
 
-/// From an address that is known: the guess is counted, the user read consistently, the guess found right, the session
-/// added. No row reaches a KB, nor the user's four, and none of the writes is transactional.
-const KNOWN_ADDRESS: StoreUse = StoreUse { calls: 4.0, writes: 3.0, reads: 1.0 };
-/// From another: the write that would have counted the guess at a known address fails, and costs as much; the guess is
-/// counted in the account's window and at the address, and given back together with the note that it was right.
-const NEW_ADDRESS: StoreUse = StoreUse { calls: 6.0, writes: 6.0, reads: 1.0 };
+/// From an IPv4 address that is known: the user, the hash and three counts are read consistently in one call, the guess is
+/// counted, then found right beside adding the session, and the user and the hash are read again. No row reaches a KB, nor
+/// the rows that are read four, and none of the writes is transactional.
+const KNOWN_ADDRESS: StoreUse = StoreUse { calls: 4.0, writes: 3.0, reads: 7.0 };
+/// From another: the guess is counted in the account's window and at the address, and given back together with the note
+/// that it was right.
+const NEW_ADDRESS: StoreUse = StoreUse { calls: 5.0, writes: 5.0, reads: 7.0 };
 
 #[derive(Clone, Copy)]
 enum Processor {
@@ -244,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sign_in_takes_three_writes_and_a_read() {
-        assert!((KNOWN_ADDRESS.price() - 2.0).abs() < 1e-9);
+    fn a_sign_in_takes_three_writes_and_four_reads() {
+        assert!((KNOWN_ADDRESS.price() - 2.375).abs() < 1e-9);
     }
 }

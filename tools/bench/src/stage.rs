@@ -98,18 +98,13 @@ impl Stage {
         })
         .await?;
         stack.rotate().await?;
-        let store = Store::new(&laptop_config(stack.store_url()).await, stack.table_name());
+        let store = store(&stack).await?;
         for (username, cost) in [(DEAR_USER, Cost::new(DEAR)?), (CHEAP_USER, Cost::new(CHEAP)?)] {
             add_user(&store, username, cost, now).await?;
         }
         sign_in(&store, CHEAP_USER, now).await?;
         add_sessions(&store, now).await?;
         Ok(Self { stack, root: root.to_owned(), binaries: binaries.clone() })
-    }
-
-    /// The table.
-    async fn store(&self) -> Store {
-        Store::new(&laptop_config(self.stack.store_url()).await, self.stack.table_name())
     }
 
     /// Everything that is measured, each floor before what is compared with it.
@@ -133,7 +128,7 @@ impl Stage {
         let inline = |keys: &SigningKeys| keys.to_verifying_jwks().to_string();
         let newest = asymmetric.newest().ok_or("an empty ring")?;
         let row = newest.public_jwk().ok_or("a key without a public half")?;
-        self.store().await.publish_key(newest.id(), &row, now).await?;
+        store(&self.stack).await?.publish_key(newest.id(), &row, now).await?;
 
         let secret = serde_json::from_str::<Value>(&inline(&symmetric))?["keys"][0]["k"].as_str().map(str::to_owned);
         let secret = secret.ok_or("an HS256 key without its secret")?;
@@ -246,16 +241,25 @@ impl Subject {
     }
 }
 
+/// The stack's tables.
+async fn store(stack: &Stack) -> Result<Store, BoxError> {
+    let counts = stack.table("CountsTable").ok_or("no table of counts")?;
+    Ok(Store::new(&laptop_config(stack.store_url()).await, stack.table_name()).counting_in(counts))
+}
+
 async fn add_user(store: &Store, username: &str, cost: Cost, now: Timestamp) -> Result<(), BoxError> {
-    let hash = PasswordHash::renew(&Password::new(PASSWORD.to_owned())?, cost, &mut UnwrapErr(SysRng));
-    store.add_user(&User::new(Username::parse(username)?, hash, Scopes::parse(SCOPES)?, now)).await?;
+    let mut rng = UnwrapErr(SysRng);
+    let hash = PasswordHash::renew(&Password::new(PASSWORD.to_owned())?, cost, &mut rng);
+    let user = User::new(Username::parse(username)?, hash, Scopes::parse(SCOPES)?, now, &mut rng);
+    store.add_user(&user, now).await?;
     Ok(())
 }
 
 /// Makes the address of the sample events a known one of the user's.
 async fn sign_in(store: &Store, username: &str, now: Timestamp) -> Result<(), BoxError> {
     let (username, address) = (Username::parse(username)?, Address::of(Some(ADDRESS)));
-    let guess = store.count_guess(&username, address, now, &mut UnwrapErr(SysRng)).await?;
+    let counts = store.look_up(&username, address, now).await?.counts;
+    let guess = store.count_guess(counts, "100".parse()?, &mut UnwrapErr(SysRng)).await?;
     let guess = guess.map_err(|throttled| format!("a first guess was refused: {}", throttled.limit))?;
     Ok(store.guess_was_right(&guess, now).await?)
 }

@@ -80,13 +80,14 @@ impl Key {
 pub(crate) async fn add_first_user(stack: &Stack, now: Timestamp) -> Result<(), BoxError> {
     let store = Store::new(&laptop_config(stack.store_url()).await, stack.table_name());
     let username = Username::parse(USERNAME)?;
-    if store.find_user(&username).await?.is_some() {
+    if store.find_user(&username).await?.is_some() || store.is_deleted(&username).await? {
         return Ok(());
     }
     let password = Password::new(PASSWORD.to_owned())?;
-    let password_hash = PasswordHash::renew(&password, Cost::new(COST)?, &mut UnwrapErr(SysRng));
+    let mut rng = UnwrapErr(SysRng);
+    let password_hash = PasswordHash::renew(&password, Cost::new(COST)?, &mut rng);
     let scopes = Scopes::parse(SCOPES)?;
-    store.add_user(&User::new(username, password_hash, scopes, now)).await?;
+    store.add_user(&User::new(username, password_hash, scopes, now, &mut rng), now).await?;
     Ok(())
 }
 

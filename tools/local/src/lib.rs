@@ -21,6 +21,7 @@ mod secrets;
 mod server;
 mod stack;
 mod store;
+mod streams;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

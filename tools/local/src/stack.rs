@@ -12,12 +12,13 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use crate::binaries::{BuildError, build_functions};
-use crate::cloudformation::{Document, FunctionSpec, ParameterError, Parameters, Template, TemplateError};
+use crate::cloudformation::{Document, FunctionSpec, MAIN_TABLE, ParameterError, Parameters, Template, TemplateError};
 use crate::gateway::{Gateway, Sockets};
 use crate::lambda::{Call, Function, Invocation};
 use crate::secrets::{self, RotateError, Secrets, SecretsError};
 use crate::server::Server;
 use crate::store::{self, Store, StoreError};
+use crate::streams;
 use crate::{Functions, Options};
 
 /// How often idle instances are looked for, at most and at least.
@@ -72,10 +73,11 @@ pub struct Stack {
     /// None once they listen.
     sockets: Option<Sockets>,
     store_url: String,
-    table_name: String,
+    /// Their names on AWS, by those in the template.
+    tables: BTreeMap<String, String>,
     functions: Arc<BTreeMap<String, Arc<Function>>>,
     gateway: Arc<Gateway>,
-    /// The gateway's servers, and what ends idle instances.
+    /// The gateway's servers, what tells functions of changes, and what ends idle instances.
     tasks: Vec<JoinHandle<()>>,
     store: Mutex<Store>,
     secrets_url: String,
@@ -112,9 +114,10 @@ impl Stack {
         let address = sockets.address();
         let url = format!("http://{}", store::reachable(address));
         let vault = secrets::open(&options.secrets)?;
-        let template = Template::read(&document, &parameters, &vault.arns())?;
-        let table_name = template.table.name.clone();
-        let store = Store::start(&options.store, options.host, options.store_port, &template.table).await?;
+        let mut template = Template::read(&document, &parameters, &vault.arns())?;
+        let tables = template.tables.iter().map(|(name, table)| (name.clone(), table.name.clone())).collect();
+        let listen = (options.host, options.store_port);
+        let store = Store::start(&options.store, listen, &template.tables, &options.log).await?;
         let (secrets_listener, secrets_address) = secrets::listen(options.secrets_port)?;
         let secrets_url = format!("http://{secrets_address}");
 
@@ -125,14 +128,17 @@ impl Stack {
             .serve(secrets_listener)
             .map_err(|source| SecretsError::Listen { address: secrets_address, source })?;
         let integration = options.limits.integration;
+        let consumers = std::mem::take(&mut template.consumers);
+        let log = options.log.clone();
         let gateway = Gateway::new(template, address.port(), integration, Arc::clone(&functions), options.log)?;
-        let tasks = vec![tokio::spawn(end_idle_instances(Arc::clone(&functions), options.limits.idle))];
+        let mut tasks = streams::start(consumers, &store, &functions, &log).await?;
+        tasks.push(tokio::spawn(end_idle_instances(Arc::clone(&functions), options.limits.idle)));
         Ok(Self {
             url,
             address,
             sockets: Some(sockets),
             store_url: store.url().to_owned(),
-            table_name,
+            tables,
             functions,
             gateway: Arc::new(gateway),
             tasks,
@@ -172,10 +178,16 @@ impl Stack {
         &self.store_url
     }
 
-    /// The table's name.
+    /// The name of the table with the accounts, `Table` in the template.
     #[must_use]
     pub fn table_name(&self) -> &str {
-        &self.table_name
+        self.table(MAIN_TABLE).unwrap_or_default()
+    }
+
+    /// The name of the table that the template calls so.
+    #[must_use]
+    pub fn table(&self, name: &str) -> Option<&str> {
+        self.tables.get(name).map(String::as_str)
     }
 
     /// The endpoint of the Secrets Manager that the functions use.

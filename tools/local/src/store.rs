@@ -1,28 +1,26 @@
 //! The `DynamoDB` that the functions talk to: embedded, or one that runs elsewhere.
 
+mod set_aside;
+mod stream;
+mod stream_index;
+mod tables;
+
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::client::Waiters;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_dynamodb::error::BoxError;
-use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TimeToLiveSpecification,
-    TimeToLiveStatus,
-};
-use aws_smithy_http_client::Builder;
 use dynoxide::Database;
 
-use crate::cloudformation::{REGION, TableSpec};
+pub(crate) use self::stream::Stream;
+use self::tables::Tables;
+use crate::cloudformation::TableSpec;
+use crate::log::LogSink;
 use crate::server::Server;
 
 /// How often rows whose time is up are deleted. `DynamoDB` takes its time too.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
-/// How long a store elsewhere may take to create the table.
-const TABLE_LIMIT: Duration = Duration::from_secs(30);
 
 /// Where the data is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,56 +62,108 @@ pub enum StoreError {
         /// What it said.
         source: BoxError,
     },
+    /// A store elsewhere has a table that isn't as the template has it.
+    #[error("{difference} at {endpoint}: delete that table, or use another store")]
+    OtherLayout {
+        /// The `DynamoDB` that has it.
+        endpoint: String,
+        /// What its table has or lacks.
+        difference: String,
+    },
+    /// A table's stream of changes can't be read.
+    #[error("the stream of the table {table} can't be read")]
+    Stream {
+        /// The table's name.
+        table: String,
+        /// What the store said.
+        source: BoxError,
+    },
+    /// The embedded store's file is of an older layout, and can't be renamed.
+    #[error("{path} is of an older layout, and can't be set aside")]
+    SetAside {
+        /// The file.
+        path: PathBuf,
+        /// Why it can't.
+        source: std::io::Error,
+    },
 }
 
 /// The store, ready for use.
 pub(crate) struct Store {
     url: String,
-    embedded: Option<Server>,
+    /// `None` where the store is elsewhere.
+    embedded: Option<Embedded>,
+}
+
+struct Embedded {
+    server: Server,
+    database: Database,
+    /// `None` where the data are in memory.
+    file: Option<PathBuf>,
 }
 
 impl Store {
-    /// Opens the store, `host` and `port` being for an embedded one, and sees that `table` is there.
+    /// Opens the store, `host` and `port` being for an embedded one, and sees that the tables are there.
+    ///
+    /// A file with a table of an older layout is set aside, and `log` is told so; the store then begins empty.
     ///
     /// # Errors
-    /// It can't be opened, can't listen, or doesn't take the table.
+    /// It can't be opened, can't listen, or doesn't take a table.
     pub(crate) async fn start(
         location: &StoreLocation,
-        host: IpAddr,
-        port: u16,
-        table: &TableSpec,
+        (host, port): (IpAddr, u16),
+        tables: &BTreeMap<String, TableSpec>,
+        log: &LogSink,
     ) -> Result<Self, StoreError> {
-        let store = match location {
-            StoreLocation::Endpoint(url) => Self { url: url.clone(), embedded: None },
-            StoreLocation::Memory => Self::embed(Database::memory(), Path::new(":memory:"), host, port)?,
+        let mut store = Self::open(location, host, port)?;
+        if let Some(difference) = Tables::at(&store.url).difference(tables.values()).await? {
+            let StoreLocation::File(path) = location else {
+                return Err(StoreError::OtherLayout { endpoint: store.url, difference });
+            };
+            // The file is closed with the server.
+            store.pause().await;
+            drop(store);
+            let aside =
+                set_aside::set_aside(path).map_err(|source| StoreError::SetAside { path: path.clone(), source })?;
+            let (path, aside) = (path.display(), aside.display());
+            log.line("store", &format!("{path} is of an older layout: {difference}."));
+            log.line("store", &format!("It is kept as {aside}, and the store begins empty."));
+            store = Self::open(location, host, port)?;
+        }
+        Tables::at(&store.url).create(tables.values()).await?;
+        Ok(store)
+    }
+
+    fn open(location: &StoreLocation, host: IpAddr, port: u16) -> Result<Self, StoreError> {
+        match location {
+            StoreLocation::Endpoint(url) => Ok(Self { url: url.clone(), embedded: None }),
+            StoreLocation::Memory => {
+                // With a name, so that the index can be made over another connection.
+                let name = format!("file:{}?mode=memory&cache=shared", crate::random::uuid());
+                Self::embed(&name, None, host, port)
+            }
             StoreLocation::File(path) => {
                 if let Some(folder) = path.parent() {
                     std::fs::create_dir_all(folder)
                         .map_err(|source| StoreError::Open { path: path.clone(), source: source.into() })?;
                 }
-                Self::embed(Database::new(&path.to_string_lossy()), path, host, port)?
+                Self::embed(&path.to_string_lossy(), Some(path), host, port)
             }
-        };
-        ensure_table(&client(&store.url), table).await.map_err(|source| StoreError::Table {
-            table: table.name.clone(),
-            endpoint: store.url.clone(),
-            source,
-        })?;
-        Ok(store)
+        }
     }
 
-    fn embed<E: std::error::Error + Send + Sync + 'static>(
-        database: Result<Database, E>,
-        path: &Path,
-        host: IpAddr,
-        port: u16,
-    ) -> Result<Self, StoreError> {
-        let database = database.map_err(|source| StoreError::Open { path: path.to_owned(), source: source.into() })?;
+    /// Serves the database of this name: a path, or a URI of `SQLite`.
+    fn embed(name: &str, file: Option<&PathBuf>, host: IpAddr, port: u16) -> Result<Self, StoreError> {
+        let database = Database::new(name)
+            .and_then(|database| stream_index::prepare(name).map(|()| database))
+            .map_err(|source| StoreError::Open { path: name.into(), source: source.into() })?;
         let address = SocketAddr::new(host, port);
+        let data = database.clone();
         let server = TcpListener::bind(address)
-            .and_then(|listener| Server::start("store", listener, move |listener| serve(listener, database.clone())))
+            .and_then(|listener| Server::start("store", listener, move |listener| serve(listener, data.clone())))
             .map_err(|source| StoreError::Listen { address, source })?;
-        Ok(Self { url: format!("http://{}", reachable(server.address())), embedded: Some(server) })
+        let url = format!("http://{}", reachable(server.address()));
+        Ok(Self { url, embedded: Some(Embedded { server, database, file: file.cloned() }) })
     }
 
     /// The endpoint, as seen from this machine.
@@ -121,16 +171,28 @@ impl Store {
         &self.url
     }
 
+    /// The stream of the table of this name; `None` where the store is elsewhere.
+    pub(crate) fn stream(&self, table: &str) -> Option<Stream> {
+        self.embedded.as_ref().map(|embedded| Stream::new(embedded.database.clone(), table))
+    }
+
+    /// The file that says how far functions have been told of changes: beside the store's. `None` where the data go with
+    /// the stack.
+    pub(crate) fn checkpoints(&self) -> Option<PathBuf> {
+        let file = self.embedded.as_ref()?.file.as_ref()?;
+        Some(file.with_extension("checkpoints.json"))
+    }
+
     /// Stops listening and cuts every connection; the data stays.
     pub(crate) async fn pause(&mut self) {
-        if let Some(server) = &mut self.embedded {
-            server.pause().await;
+        if let Some(embedded) = &mut self.embedded {
+            embedded.server.pause().await;
         }
     }
 
     /// Listens again where it did before.
     pub(crate) fn resume(&mut self) -> Result<(), StoreError> {
-        let Some(server) = &mut self.embedded else { return Ok(()) };
+        let Some(Embedded { server, .. }) = &mut self.embedded else { return Ok(()) };
         server.resume().map_err(|source| StoreError::Listen { address: server.address(), source })
     }
 }
@@ -156,51 +218,4 @@ pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
         ip => ip,
     };
     SocketAddr::new(ip, address.port())
-}
-
-/// A client for a store on this machine, or next to it: neither credentials nor TLS matter there.
-fn client(endpoint: &str) -> Client {
-    let config = aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new(REGION))
-        .endpoint_url(endpoint)
-        .credentials_provider(Credentials::new("local", "local", None, None, "local"))
-        .http_client(Builder::new().build_http())
-        .build();
-    Client::from_conf(config)
-}
-
-async fn ensure_table(client: &Client, table: &TableSpec) -> Result<(), BoxError> {
-    match client.describe_table().table_name(&table.name).send().await {
-        Ok(_) => {}
-        Err(error) if error.as_service_error().is_some_and(DescribeTableError::is_resource_not_found_exception) => {
-            create_table(client, table).await?;
-        }
-        Err(error) => return Err(error.into()),
-    }
-    client.wait_until_table_exists().table_name(&table.name).wait(TABLE_LIMIT).await?;
-
-    let Some(attribute) = &table.ttl_attribute else { return Ok(()) };
-    let present = client.describe_time_to_live().table_name(&table.name).send().await?;
-    let status = present.time_to_live_description().and_then(|description| description.time_to_live_status());
-    if !matches!(status, Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling)) {
-        let specification = TimeToLiveSpecification::builder().attribute_name(attribute).enabled(true).build()?;
-        client.update_time_to_live().table_name(&table.name).time_to_live_specification(specification).send().await?;
-    }
-    Ok(())
-}
-
-async fn create_table(client: &Client, table: &TableSpec) -> Result<(), BoxError> {
-    let mut request = client.create_table().table_name(&table.name).billing_mode(BillingMode::PayPerRequest);
-    for (name, kind) in &table.attributes {
-        let kind = ScalarAttributeType::from(kind.as_str());
-        let definition = AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build()?;
-        request = request.attribute_definitions(definition);
-    }
-    for (name, kind) in &table.keys {
-        let key = KeySchemaElement::builder().attribute_name(name).key_type(KeyType::from(kind.as_str())).build()?;
-        request = request.key_schema(key);
-    }
-    request.send().await?;
-    Ok(())
 }

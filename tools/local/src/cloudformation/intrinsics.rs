@@ -199,6 +199,9 @@ Conditions:
   Both: !And [!Equals [1, 1], !Equals [2, 2]]
 Resources:
   Table: {Type: 'AWS::DynamoDB::Table'}
+  CountsTable: {Type: 'AWS::DynamoDB::Table'}
+  Streamed: {Type: 'AWS::DynamoDB::Table', Properties: {StreamSpecification: {StreamViewType: KEYS_ONLY}}}
+  Queue: {Type: 'AWS::SQS::Queue'}
   Named: {Type: 'AWS::DynamoDB::Table', Properties: {TableName: !Sub '${AWS::StackName}-mine'}}
   Login: {Type: 'AWS::Serverless::Function'}
   Keys: {Type: 'AWS::SecretsManager::Secret'}
@@ -232,6 +235,12 @@ Resources:
     #[test]
     fn references_name_resources() {
         assert_eq!(resolve("!Ref Table"), "gatehouse");
+        assert_eq!(resolve("!Ref CountsTable"), "gatehouse-counts");
+        let arn = "arn:aws:dynamodb:us-east-1:123456789012:table/gatehouse-counts";
+        assert_eq!(resolve("!GetAtt CountsTable.Arn"), arn);
+        let arn = "arn:aws:dynamodb:us-east-1:123456789012:table/gatehouse-streamed/stream/1970-01-01T00:00:00.000";
+        assert_eq!(resolve("!GetAtt Streamed.StreamArn"), arn);
+        assert_eq!(resolve("!GetAtt Queue.Arn"), "arn:aws:sqs:us-east-1:123456789012:gatehouse-Queue");
         assert_eq!(resolve("!Ref Named"), "gatehouse-mine");
         assert_eq!(resolve("!Ref Keys"), "arn:aws:secretsmanager:us-east-1:123456789012:secret:gatehouse-keys-aB3xyZ");
         assert_eq!(resolve("!GetAtt Login.Arn"), "arn:aws:lambda:us-east-1:123456789012:function:gatehouse-Login");
@@ -274,7 +283,9 @@ Resources:
             ("!Sub ['${name}', {name: x}]", "here: `Fn::Sub` takes only a string here"),
             ("!If [Nothing, 1, 2]", "here: there is no condition `Nothing`"),
             ("!If [Both, 1, 2]", "Conditions.Both: `Fn::And` is not emulated in a condition"),
-            ("!GetAtt Table.StreamArn", "here: of `Table` only `Arn` is emulated, not `StreamArn`"),
+            ("!GetAtt Table.StreamArn", "here: `Table` has no StreamSpecification"),
+            ("!GetAtt Login.StreamArn", "here: of `Login` only `Arn` is emulated, not `StreamArn`"),
+            ("!Ref Queue", "here: `Queue`, of the type AWS::SQS::Queue, is not emulated"),
             ("!Ref Alarm", "here: `Alarm`, of the type AWS::CloudWatch::Alarm, is not emulated"),
         ] {
             assert_eq!(resolve_with(&[], expression).unwrap_err().to_string(), problem);

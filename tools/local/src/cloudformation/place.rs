@@ -28,6 +28,19 @@ impl Place<'_> {
         }
     }
 
+    /// The members of a list; none where it is absent.
+    pub(super) fn items(&self) -> Result<Vec<Place<'_>>, TemplateError> {
+        match &*self.value {
+            Value::Null => Ok(Vec::new()),
+            Value::Array(items) => Ok(items
+                .iter()
+                .enumerate()
+                .map(|(index, item)| Place { value: Cow::Borrowed(item), at: format!("{}[{index}]", self.at) })
+                .collect()),
+            _ => Err(self.wrong("this has to be a list")),
+        }
+    }
+
     pub(super) fn text(&self) -> Result<Option<String>, TemplateError> {
         match &*self.value {
             Value::Null => Ok(None),

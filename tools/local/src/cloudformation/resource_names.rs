@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::intrinsics::Scope;
-use super::{ACCOUNT, API_ID, REGION, STACK, TemplateError, text};
+use super::{ACCOUNT, API_ID, REGION, STACK, STREAM_LABEL, TemplateError, text};
 
 impl Scope<'_> {
     /// What a reference to a resource gives.
@@ -11,6 +11,8 @@ impl Scope<'_> {
         match self.resource_type(name, at)? {
             // What a reference to it gives is its ARN.
             "AWS::SecretsManager::Secret" => self.attribute(name, "Arn", at),
+            // It would be the queue's URL, and nobody answers there.
+            "AWS::SQS::Queue" => Err(not_emulated(name, "AWS::SQS::Queue", at)),
             kind => Ok(self.physical_id(name, kind, at)?.into()),
         }
     }
@@ -18,11 +20,25 @@ impl Scope<'_> {
     /// An attribute of a resource.
     pub(super) fn attribute(&self, name: &str, attribute: &str, at: &str) -> Result<Value, TemplateError> {
         let kind = self.resource_type(name, at)?;
-        if attribute != "Arn" {
-            let problem = format!("of `{name}` only `Arn` is emulated, not `{attribute}`");
-            return Err(TemplateError::new(at, problem));
-        }
-        Ok(self.arn(name, kind, at)?.into())
+        let arn = match (kind, attribute) {
+            (_, "Arn") => self.arn(name, kind, at)?,
+            ("AWS::DynamoDB::Table", "StreamArn") => {
+                if self.document.section("Resources")[name]["Properties"]["StreamSpecification"].is_null() {
+                    return Err(TemplateError::new(at, format!("`{name}` has no StreamSpecification")));
+                }
+                self.stream_arn(name, at)?
+            }
+            _ => {
+                let problem = format!("of `{name}` only `Arn` is emulated, not `{attribute}`");
+                return Err(TemplateError::new(at, problem));
+            }
+        };
+        Ok(arn.into())
+    }
+
+    /// The ARN of a table's stream.
+    pub(super) fn stream_arn(&self, table: &str, at: &str) -> Result<String, TemplateError> {
+        Ok(format!("{}/stream/{STREAM_LABEL}", self.arn(table, "AWS::DynamoDB::Table", at)?))
     }
 
     /// The ARN of a resource of the type `kind`.
@@ -31,6 +47,7 @@ impl Scope<'_> {
         let resource = match kind {
             "AWS::Serverless::Function" => format!("lambda:{REGION}:{ACCOUNT}:function:{id}"),
             "AWS::DynamoDB::Table" => format!("dynamodb:{REGION}:{ACCOUNT}:table/{id}"),
+            "AWS::SQS::Queue" => format!("sqs:{REGION}:{ACCOUNT}:{id}"),
             "AWS::SecretsManager::Secret" => return Ok(self.arns.of(&id)),
             _ => return Err(not_emulated(name, kind, at)),
         };
@@ -43,8 +60,8 @@ impl Scope<'_> {
         let (property, generated) = match kind {
             "AWS::Serverless::Api" => return Ok(API_ID.to_owned()),
             "AWS::Serverless::Function" => ("FunctionName", format!("{STACK}-{name}")),
-            // There is one: tools/admin knows it by this name.
-            "AWS::DynamoDB::Table" => ("TableName", STACK.to_owned()),
+            "AWS::DynamoDB::Table" => ("TableName", table_name(name)),
+            "AWS::SQS::Queue" => ("QueueName", format!("{STACK}-{name}")),
             "AWS::SecretsManager::Secret" => ("Name", format!("{STACK}-{}", kebab(name))),
             _ => return Err(not_emulated(name, kind, at)),
         };
@@ -64,6 +81,14 @@ impl Scope<'_> {
 
 fn not_emulated(name: &str, kind: &str, at: &str) -> TemplateError {
     TemplateError::new(at, format!("`{name}`, of the type {kind}, is not emulated"))
+}
+
+/// `Table` has the stack's name, by which tools/admin knows it; `CountsTable` has `-counts` behind that.
+fn table_name(name: &str) -> String {
+    match kebab(name.strip_suffix("Table").unwrap_or(name)).as_str() {
+        "" => STACK.to_owned(),
+        name => format!("{STACK}-{name}"),
+    }
 }
 
 /// `SigningSecret` as `signing-secret`.

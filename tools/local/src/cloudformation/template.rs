@@ -1,8 +1,10 @@
 //! The part of a SAM template that is served: the REST API with its routes, authorizers and gateway responses, the
-//! functions behind it, the table and the secrets.
+//! functions behind it, the tables and the secrets.
 
 mod api;
 mod reader;
+mod stream;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +15,7 @@ use serde_json::Value;
 
 use self::reader::Reader;
 use super::intrinsics::Scope;
+use super::pattern::Pattern;
 use super::{Document, Parameters, TemplateError};
 use crate::secrets::Arns;
 
@@ -23,10 +26,12 @@ pub(crate) struct Template {
     /// By the name of the binary, the last part of `CodeUri`.
     pub(crate) functions: BTreeMap<String, FunctionSpec>,
     pub(crate) routes: Vec<Route>,
+    pub(crate) consumers: Vec<ConsumerSpec>,
     pub(crate) authorizers: BTreeMap<String, Authorizer>,
     /// By response type, `UNAUTHORIZED` for one.
     pub(crate) gateway_responses: BTreeMap<String, GatewayResponse>,
-    pub(crate) table: TableSpec,
+    /// By their names in the template. One is `Table`.
+    pub(crate) tables: BTreeMap<String, TableSpec>,
     pub(crate) secrets: Vec<SecretSpec>,
     /// The template's `Issuer` parameter, where it is set.
     pub(crate) issuer: Option<String>,
@@ -87,12 +92,68 @@ pub(crate) struct GatewayResponse {
 /// An `AWS::DynamoDB::Table`.
 #[derive(Debug)]
 pub(crate) struct TableSpec {
+    /// The name that AWS knows the table by.
     pub(crate) name: String,
     /// Name and type: `S`, `N` or `B`.
     pub(crate) attributes: Vec<(String, String)>,
     /// Name and `HASH` or `RANGE`.
     pub(crate) keys: Vec<(String, String)>,
+    pub(crate) indexes: Vec<IndexSpec>,
     pub(crate) ttl_attribute: Option<String>,
+    pub(crate) stream: Option<StreamSpec>,
+}
+
+/// A table's stream of changes.
+#[derive(Debug)]
+pub(crate) struct StreamSpec {
+    pub(crate) arn: String,
+    /// `KEYS_ONLY`, `NEW_IMAGE`, `OLD_IMAGE` or `NEW_AND_OLD_IMAGES`.
+    pub(crate) view_type: String,
+}
+
+/// A function that is told of a table's changes: its event of the type `DynamoDB`.
+#[derive(Debug)]
+pub(crate) struct ConsumerSpec {
+    /// The name of the binary.
+    pub(crate) function: String,
+    /// The event's name in the template.
+    pub(crate) name: String,
+    /// The name that AWS knows the table by.
+    pub(crate) table: String,
+    /// The stream's ARN.
+    pub(crate) stream: String,
+    pub(crate) start: StartingPosition,
+    /// The most changes in one call.
+    pub(crate) batch_size: usize,
+    /// A change has to match one of these, if there are any.
+    pub(crate) filters: Vec<Pattern>,
+    /// How often a call that failed is made again; `None` for ever.
+    pub(crate) retries: Option<u32>,
+    /// Whether a batch that failed is made again in two halves.
+    pub(crate) bisects: bool,
+    /// The ARN of what is told of changes that were given up.
+    pub(crate) on_failure: Option<String>,
+}
+
+/// Where a function begins to read a stream that it hasn't read before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StartingPosition {
+    /// With the oldest change.
+    TrimHorizon,
+    /// With the next one.
+    Latest,
+}
+
+/// A global secondary index of a table.
+#[derive(Debug)]
+pub(crate) struct IndexSpec {
+    pub(crate) name: String,
+    /// Name and `HASH` or `RANGE`.
+    pub(crate) keys: Vec<(String, String)>,
+    /// `ALL`, `KEYS_ONLY` or `INCLUDE`.
+    pub(crate) projection: String,
+    /// With `INCLUDE`, what the index holds beside the keys.
+    pub(crate) included: Vec<String>,
 }
 
 /// An `AWS::SecretsManager::Secret`.

@@ -55,6 +55,8 @@ struct Identity {
 struct Login<'a> {
     ring: SigningKeys,
     table: String,
+    /// The table of counts.
+    counts: String,
     url: &'a str,
     credentials: &'a Credentials,
     /// Connected with the first call, as the SDK does.
@@ -79,6 +81,7 @@ fn main() -> io::Result<()> {
     let mut login = Login {
         ring: SigningKeys::parse(&secret.ring).map_err(io::Error::other)?,
         table: variable("TABLE_NAME")?,
+        counts: variable("COUNTS_TABLE_NAME")?,
         url: &url,
         credentials: &credentials,
         store: None,
@@ -97,12 +100,7 @@ impl Login<'_> {
         let password = Password::new(field("password")).map_err(io::Error::other)?;
         let guess = Guess::new(&username, &event.context.identity.source_ip);
         self.count(&guess, now)?;
-        let body = format!(
-            r#"{{"TableName":"{}","Key":{{"pk":{{"S":"USER#{}"}},"sk":{{"S":"USER"}}}},"ConsistentRead":true}}"#,
-            self.table,
-            username.folded()
-        );
-        let row = self.call("DynamoDB_20120810.GetItem", &body, now)?;
+        let row = self.look_up(&username, now)?;
         let hash = message::quoted_after(row, br#""password_hash":{"S":""#)
             .and_then(|hash| std::str::from_utf8(hash).ok())
             .ok_or_else(|| io::Error::other("no such user"))?;
@@ -113,11 +111,21 @@ impl Login<'_> {
         self.sign_in(&username, &event.context.identity, now)
     }
 
+    /// Reads the account and its hash.
+    fn look_up(&mut self, username: &Username, now: SystemTime) -> io::Result<&[u8]> {
+        let body = format!(
+            r#"{{"RequestItems":{{"{}":{{"Keys":[{{"pk":{{"S":"USER#{name}"}},"sk":{{"S":"USER"}}}},{{"pk":{{"S":"CREDENTIAL#{name}"}},"sk":{{"S":"PASSWORD"}}}}],"ConsistentRead":true}}}}}}"#,
+            self.table,
+            name = username.folded()
+        );
+        self.call("DynamoDB_20120810.BatchGetItem", &body, now)
+    }
+
     /// Counts the guess.
     fn count(&mut self, guess: &Guess, now: SystemTime) -> io::Result<()> {
         let body = format!(
             r#"{{"TableName":"{}",{},"UpdateExpression":"SET failures = :failures, blocked_until = :blocked_until, last_guess = :id","ConditionExpression":"failures = :zero AND known_until > :now","ExpressionAttributeValues":{{":zero":{{"N":"0"}},":now":{{"N":"{now}"}},":failures":{{"N":"1"}},":blocked_until":{{"N":"{now}"}},":id":{{"S":"{}"}}}},"ReturnValuesOnConditionCheckFailure":"ALL_OLD"}}"#,
-            self.table,
+            self.counts,
             guess.row,
             guess.id.as_str(),
             now = Timestamp::from(now).0,
@@ -131,7 +139,7 @@ impl Login<'_> {
         let known_until = pair.known_until.ok_or_else(|| io::Error::other("an address that nobody knows"))?;
         let body = format!(
             r#"{{"TableName":"{}",{},"UpdateExpression":"SET failures = :failures, blocked_until = :blocked_until, known_until = :known_until, last_guess = :id, expires_at = :expires","ExpressionAttributeValues":{{":failures":{{"N":"{}"}},":blocked_until":{{"N":"{}"}},":known_until":{{"N":"{}"}},":id":{{"S":"{}.right"}},":expires":{{"N":"{}"}}}}}}"#,
-            self.table,
+            self.counts,
             guess.row,
             pair.failures,
             pair.blocked_until.0,
@@ -170,6 +178,8 @@ impl Login<'_> {
             now = seconds.0,
         );
         self.call("DynamoDB_20120810.PutItem", &body, now)?;
+        // The account has to be as it was.
+        self.look_up(username, now)?;
         Ok(format!(
             r#"{{"statusCode":200,"headers":{{"content-type":"application/json"}},"body":"{{\"access_token\":\"{}\",\"token_type\":\"bearer\",\"expires_in\":1800,\"refresh_token\":\"{}\",\"scope\":\"profile:read profile:write\"}}"}}"#,
             access.expose(),

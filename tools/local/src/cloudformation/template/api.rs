@@ -27,7 +27,7 @@ pub(super) fn route(
     default_authorizer: Option<&String>,
 ) -> Result<Route, TemplateError> {
     if event.value["Type"] != "Api" {
-        return Err(event.get("Type").wrong("only events of the type Api are emulated"));
+        return Err(event.get("Type").wrong("only events of the types Api and DynamoDB are emulated"));
     }
     let event = event.get("Properties");
     event.get("TimeoutInMillis").refuse()?;

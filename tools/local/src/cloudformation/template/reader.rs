@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{FunctionSpec, SecretSpec, TableSpec, Template, api};
+use super::{FunctionSpec, SecretSpec, TableSpec, Template, api, stream, table};
 use crate::cloudformation::intrinsics::Scope;
 use crate::cloudformation::place::Place;
 use crate::cloudformation::yaml::intrinsic;
-use crate::cloudformation::{TemplateError, text};
+use crate::cloudformation::{MAIN_TABLE, TemplateError};
 
 /// Lambda's own defaults, for a function that sets none.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -34,6 +34,7 @@ const READ: [(&str, &[&str]); 5] = [
             "TimeToLiveSpecification",
             "GlobalSecondaryIndexes",
             "LocalSecondaryIndexes",
+            "StreamSpecification",
         ],
     ),
     ("AWS::SecretsManager::Secret", &["SecretString", "GenerateSecretString"]),
@@ -76,10 +77,15 @@ impl<'a> Reader<'a> {
         }
         let authorizers = api::authorizers(&api.get("Auth").get("Authorizers"), &functions)?;
         let default_authorizer = api.get("Auth").get("DefaultAuthorizer").text()?;
-        let mut routes = Vec::new();
+        let tables = self.tables()?;
+        let (mut routes, mut consumers) = (Vec::new(), Vec::new());
         for (binary, properties) in &served {
-            for (_, event) in properties.get("Events").entries()? {
-                routes.push(api::route(binary, &event, &authorizers, default_authorizer.as_ref())?);
+            for (name, event) in properties.get("Events").entries()? {
+                if event.value["Type"] == "DynamoDB" {
+                    consumers.push(stream::consumer((binary, name), &event, &tables)?);
+                } else {
+                    routes.push(api::route(binary, &event, &authorizers, default_authorizer.as_ref())?);
+                }
             }
         }
         let secrets = self.secrets(&functions)?;
@@ -89,7 +95,8 @@ impl<'a> Reader<'a> {
             routes,
             authorizers,
             gateway_responses: api::gateway_responses(&api)?,
-            table: self.table()?,
+            consumers,
+            tables,
             secrets,
             issuer,
         })
@@ -164,26 +171,18 @@ impl<'a> Reader<'a> {
         Ok((binary.to_owned(), function))
     }
 
-    fn table(&self) -> Result<TableSpec, TemplateError> {
-        let resource = self.the_only("AWS::DynamoDB::Table")?;
-        let properties = &resource.properties;
-        for key in ["GlobalSecondaryIndexes", "LocalSecondaryIndexes"] {
-            properties.get(key).refuse()?;
+    fn tables(&self) -> Result<BTreeMap<String, TableSpec>, TemplateError> {
+        let mut tables = BTreeMap::new();
+        for resource in self.resources("AWS::DynamoDB::Table")? {
+            let name = self.scope.physical_id(resource.name, resource.kind, &resource.properties.at)?;
+            let stream = self.scope.stream_arn(resource.name, &resource.properties.at)?;
+            tables.insert(resource.name.to_owned(), table::table(name, stream, &resource.properties)?);
         }
-        let pairs = |property: &str, second: &str| {
-            let list = properties.get(property);
-            let pair = |item: &Value| Some((text(&item["AttributeName"])?, text(&item[second])?));
-            let pairs = list.value.as_array().and_then(|items| items.iter().map(pair).collect());
-            pairs.ok_or_else(|| list.wrong(format!("this has to be a list of AttributeName and {second}")))
-        };
-        let ttl = properties.get("TimeToLiveSpecification");
-        let is_enabled = ttl.get("Enabled").text()?.is_some_and(|enabled| enabled == "true");
-        Ok(TableSpec {
-            name: self.scope.physical_id(resource.name, resource.kind, &properties.at)?,
-            attributes: pairs("AttributeDefinitions", "AttributeType")?,
-            keys: pairs("KeySchema", "KeyType")?,
-            ttl_attribute: ttl.get("AttributeName").text()?.filter(|_| is_enabled),
-        })
+        if !tables.contains_key(MAIN_TABLE) {
+            let problem = format!("there has to be an AWS::DynamoDB::Table of the name {MAIN_TABLE}");
+            return Err(TemplateError::new("Resources", problem));
+        }
+        Ok(tables)
     }
 
     fn secrets(&self, functions: &BTreeMap<String, FunctionSpec>) -> Result<Vec<SecretSpec>, TemplateError> {

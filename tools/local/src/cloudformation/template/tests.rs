@@ -93,10 +93,55 @@ fn gateway_responses_have_status_and_headers() {
 
 #[test]
 fn the_table_has_its_keys_and_its_ttl() {
-    let table = parse(TEMPLATE, &[]).unwrap().table;
+    let tables = parse(TEMPLATE, &[]).unwrap().tables;
+    let table = &tables["Table"];
     assert_eq!(table.name, "gatehouse");
     assert_eq!(table.keys, [("pk".into(), "HASH".into())]);
     assert_eq!(table.ttl_attribute.as_deref(), Some("expires_at"));
+    assert!(table.indexes.is_empty());
+}
+
+const TABLES: &str = "
+  CountsTable:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      AttributeDefinitions: [{AttributeName: pk, AttributeType: S}, {AttributeName: day, AttributeType: N}]
+      KeySchema: [{AttributeName: pk, KeyType: HASH}]
+      GlobalSecondaryIndexes:
+        - IndexName: days
+          KeySchema: [{AttributeName: day, KeyType: HASH}, {AttributeName: pk, KeyType: RANGE}]
+          Projection: {ProjectionType: INCLUDE, NonKeyAttributes: [a, b]}
+  Named: {Type: 'AWS::DynamoDB::Table', Properties: {TableName: mine, AttributeDefinitions: [], KeySchema: []}}
+  Unused: {Type: 'AWS::DynamoDB::Table', Condition: HasIssuer}
+";
+
+#[test]
+fn each_table_has_its_own_name_keys_and_indexes() {
+    let template = parse(&format!("{TEMPLATE}{TABLES}"), &[]).unwrap();
+    let names: Vec<_> = template.tables.values().map(|table| table.name.as_str()).collect();
+    assert_eq!(names, ["gatehouse-counts", "mine", "gatehouse"]);
+    let counts = &template.tables["CountsTable"];
+    assert_eq!(counts.ttl_attribute, None);
+    let [days] = counts.indexes.as_slice() else { panic!("{counts:?}") };
+    assert_eq!((days.name.as_str(), days.projection.as_str()), ("days", "INCLUDE"));
+    assert_eq!(days.keys, [("day".into(), "HASH".into()), ("pk".into(), "RANGE".into())]);
+    assert_eq!(days.included, ["a", "b"]);
+}
+
+#[test]
+fn tables_that_cannot_be_made_are_named() {
+    for (from, to, place) in [
+        ("IndexName: days", "Name: days", "CountsTable.Properties.GlobalSecondaryIndexes[0].IndexName"),
+        ("ProjectionType", "Type", "GlobalSecondaryIndexes[0].Projection.ProjectionType"),
+        ("AttributeName: day, KeyType: HASH", "AttributeName: day", "GlobalSecondaryIndexes[0].KeySchema[0].KeyType"),
+        ("TableName: mine", "LocalSecondaryIndexes: []", "Named.Properties.LocalSecondaryIndexes"),
+        ("TableName: mine, AttributeDefinitions: []", "TableName: mine", "Named.Properties.AttributeDefinitions"),
+        ("\n  Table:", "\n  Accounts:", "Resources: there has to be an AWS::DynamoDB::Table of the name Table"),
+    ] {
+        let yaml = format!("{TEMPLATE}{TABLES}").replace("TABLE: !Ref Table, ", "").replace(from, to);
+        let error = parse(&yaml, &[]).unwrap_err().to_string();
+        assert!(error.contains(place), "{error}");
+    }
 }
 
 const SECRETS: &str = "
@@ -154,6 +199,67 @@ fn what_cannot_be_served_is_named() {
         ("ReauthorizeEvery: !If [IsCached, 60, 0]", "Other: 1", "Token.Identity"),
     ] {
         let error = parse(&TEMPLATE.replace(from, to), &[]).unwrap_err().to_string();
+        assert!(error.contains(place), "{error}");
+    }
+}
+
+const STREAM: &str = "
+  Streamed:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      AttributeDefinitions: []
+      KeySchema: []
+      StreamSpecification: {StreamViewType: KEYS_ONLY}
+  Failures: {Type: 'AWS::SQS::Queue'}
+  EraseFunction:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: functions/erase
+      Events:
+        Least: {Type: DynamoDB, Properties: {Stream: !GetAtt Streamed.StreamArn, StartingPosition: TRIM_HORIZON}}
+        Most:
+          Type: DynamoDB
+          Properties:
+            Stream: !GetAtt Streamed.StreamArn
+            StartingPosition: LATEST
+            BatchSize: 10
+            FilterCriteria: {Filters: [{Pattern: '{\"dynamodb\":{\"Keys\":{\"pk\":{\"S\":[{\"prefix\":\"USER#\"}]}}}}'}]}
+            MaximumRetryAttempts: 3
+            BisectBatchOnFunctionError: true
+            DestinationConfig: {OnFailure: {Type: SQS, Destination: !GetAtt Failures.Arn}}
+";
+
+#[test]
+fn an_event_of_a_stream_says_how_changes_are_told() {
+    let template = parse(&format!("{TEMPLATE}{STREAM}"), &[]).unwrap();
+    let stream = template.tables["Streamed"].stream.as_ref().unwrap();
+    assert_eq!(stream.view_type, "KEYS_ONLY");
+    assert!(template.tables["Table"].stream.is_none());
+    let [least, most] = <[ConsumerSpec; 2]>::try_from(template.consumers).unwrap();
+    for consumer in [&least, &most] {
+        assert_eq!((consumer.function.as_str(), consumer.table.as_str()), ("erase", "gatehouse-streamed"));
+        assert_eq!(consumer.stream, stream.arn);
+    }
+    assert_eq!((least.name.as_str(), least.start, least.batch_size), ("Least", StartingPosition::TrimHorizon, 100));
+    assert_eq!((least.filters.len(), least.retries, least.bisects, least.on_failure), (0, None, false, None));
+    assert_eq!((most.name.as_str(), most.start, most.batch_size), ("Most", StartingPosition::Latest, 10));
+    assert_eq!((most.filters.len(), most.retries, most.bisects), (1, Some(3), true));
+    assert_eq!(most.on_failure.as_deref(), Some("arn:aws:sqs:us-east-1:123456789012:gatehouse-Failures"));
+}
+
+#[test]
+fn streams_that_cannot_be_told_of_are_named() {
+    for (from, to, place) in [
+        ("StreamSpecification: {StreamViewType: KEYS_ONLY}", "", "Least.Properties.Stream: `Streamed` has no Stream"),
+        ("StreamViewType: ", "Type: ", "Streamed.Properties.StreamSpecification.StreamViewType"),
+        ("!GetAtt Streamed.StreamArn, S", "another, S", "Least.Properties.Stream: no table has this stream"),
+        ("StartingPosition: LATEST", "StartingPosition: AT_TIMESTAMP", "Most.Properties.StartingPosition"),
+        ("BatchSize: 10", "BatchSize: 0", "Most.Properties.BatchSize: this has to be from 1 to 10000"),
+        ("BatchSize: 10", "ParallelizationFactor: 10", "Most.Properties.ParallelizationFactor"),
+        ("BatchSize: 10", "FunctionResponseTypes: [ReportBatchItemFailures]", "Properties.FunctionResponseTypes"),
+        ("prefix", "suffix", "Most.Properties.FilterCriteria.Filters[0].Pattern"),
+    ] {
+        let error = parse(&format!("{TEMPLATE}{}", STREAM.replace(from, to)), &[]).unwrap_err().to_string();
         assert!(error.contains(place), "{error}");
     }
 }

@@ -90,7 +90,11 @@ impl Stage {
             store_port: 0,
             secrets: SecretsLocation::Memory,
             secrets_port: 0,
-            parameters: BTreeMap::new(),
+            // The authorizer is given tokens of no session, and a count of sessions now and then would blur what a sign-in
+            // takes.
+            parameters: [("LiveRevocation", "off"), ("MaxSessions", "1000")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
             environment: BTreeMap::new(),
             functions: Functions::At(binaries.clone()),
             limits: Limits::default(),

@@ -1,6 +1,7 @@
 //! A sign-in that is under way while its account loses its rights: whichever call comes between, no token works afterwards.
 
 use shared::{
+    session_limit::SessionLimit,
     store::Store,
     use_cases::{
         authenticate::{AuthenticationError, Rejection},
@@ -66,6 +67,12 @@ impl Loss {
     }
 }
 
+/// An instance that counts no sessions, which it would do at some sign-ins, by a call more.
+async fn on_a_line() -> (Line, Instance) {
+    let (line, instance) = Instance::on_a_line().await;
+    (line, Instance { limit: SessionLimit(1_000_000_000), ..instance })
+}
+
 /// What came of a sign-in on whose way something happened.
 struct InFlight {
     outcome: Result<TokenPair, SignInError>,
@@ -76,7 +83,7 @@ struct InFlight {
 /// Signs johndoe in by a line on which this call is disturbed, and lets the loss happen meanwhile. `None`: there is no such
 /// call.
 async fn sign_in(call: usize, how: Disturbance, loss: Loss) -> Option<InFlight> {
-    let (line, instance) = Instance::on_a_line().await;
+    let (line, instance) = on_a_line().await;
     instance.add_user("johndoe").await;
     line.disturb_call(call, how);
     let outcome = {
@@ -133,7 +140,7 @@ async fn no_token_works_after_the_account_lost_its_rights() {
 #[tokio::test]
 async fn a_change_before_the_second_look_gives_no_token() {
     for loss in ALL {
-        let (line, instance) = Instance::on_a_line().await;
+        let (line, instance) = on_a_line().await;
         instance.add_user("johndoe").await;
         instance.begin_session().await;
         line.disturb("PutItem", Disturbance::Held);
@@ -153,7 +160,7 @@ async fn a_change_before_the_second_look_gives_no_token() {
 
 #[tokio::test]
 async fn no_token_leaves_where_the_second_look_fails() {
-    let (line, instance) = Instance::on_a_line().await;
+    let (line, instance) = on_a_line().await;
     instance.add_user("johndoe").await;
     instance.begin_session().await;
     line.disturb_call(5, Disturbance::Refused);
@@ -170,7 +177,7 @@ async fn calls(line: &Line, instance: &Instance) -> usize {
 
 #[tokio::test]
 async fn a_sign_in_from_a_known_address_takes_five_calls() {
-    let (line, instance) = Instance::on_a_line().await;
+    let (line, instance) = on_a_line().await;
     instance.add_user("johndoe").await;
     calls(&line, &instance).await;
     assert_eq!(calls(&line, &instance).await, 5);

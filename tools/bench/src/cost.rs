@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sign_in_takes_three_writes_and_four_reads() {
-        assert!((KNOWN_ADDRESS.price() - 2.375).abs() < 1e-9);
+    fn a_sign_in_takes_three_writes_and_seven_reads() {
+        assert!((KNOWN_ADDRESS.price() - 2.75).abs() < 1e-9);
     }
 }

@@ -30,7 +30,8 @@ use aws_sdk_dynamodb::{
 pub use self::{
     guesses::{COUNTING_TIMEOUT, Guess, GuessCounts},
     keys::KeyRow,
-    look_up::{LOOK_UP_TIMEOUT, LookUp},
+    look_up::LookUp,
+    requests::LOOK_UP_TIMEOUT,
     rows::UnreadableRow,
     session_pages::{Removal, SessionsPage},
     sessions::{RefreshAttempt, RefreshOutcome},

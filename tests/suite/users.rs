@@ -331,6 +331,10 @@ async fn a_prefix_lists_the_users_whose_names_begin_so() {
     assert_eq!(names("prefix=j").await, "jana Jane jo johndoe");
     assert_eq!(names("prefix=").await, "jana Jane jo johndoe");
     assert_eq!(names("prefix=x").await, "");
+    let cursor = URL_SAFE_NO_PAD.encode("jana");
+    assert_eq!(names(&format!("prefix=JAN&cursor={cursor}")).await, "Jane");
+    let answer = get(&api, &bearer, &format!("/users?prefix=jo&cursor={cursor}")).await;
+    assert!(answer.error(400, "invalid_request").starts_with("cursor "), "{}", answer.text);
     for query in ["prefix=%23", "prefix=a%20b", "prefix=a&prefix=b", &format!("prefix={}", "x".repeat(65))] {
         let answer = get(&api, &bearer, &format!("/users?{query}")).await;
         assert!(answer.error(400, "invalid_request").starts_with("prefix "), "{query}");

@@ -9,10 +9,7 @@ mod user_view;
 use serde_json::json;
 use shared::{
     BoxError, causes,
-    lambda::{
-        Answer, Call, CallRecord, Function, Problem, Router,
-        page::{self, Page},
-    },
+    lambda::{Answer, Call, CallRecord, Function, Problem, Router, page},
     routes,
     store::{Store, StoreError},
     time::Clock,
@@ -25,12 +22,9 @@ use shared::{
 use tracing::error;
 
 use crate::{
-    request::{prefix, user_change},
+    request::user_change,
     user_view::{ChangedUserView, UserView},
 };
-
-/// How many users a page has where the client doesn't say.
-const PAGE: usize = 25;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), BoxError> {
@@ -52,8 +46,7 @@ struct Users {
 
 impl Users {
     async fn list(&self, call: Call) -> Result<Answer, Problem> {
-        let page = Page::of(&call, PAGE, |name| Username::parse(name).ok())?;
-        let prefix = prefix(&call)?;
+        let (page, prefix) = request::page(&call)?;
         let found = self.store.users_page(&prefix, page.after.as_ref(), page.size).await.map_err(unavailable)?;
         let readable = found.users.iter().filter_map(|user| {
             user.as_ref().inspect_err(|row| error!(cause = causes(*row), "a user's row can't be read, nor listed")).ok()

@@ -117,7 +117,8 @@ impl Store {
             .expression_attribute_values(":version", number(verified.password_version));
         Ok(match requests::update_or_find(update).await? {
             requests::Write::Done(_) => true,
-            // Written by an attempt whose answer was lost, where the SDK's next one found it: no two hashes have one salt.
+            // Written by an attempt whose answer was lost, where the SDK's next one found it: no two hashes have one
+            // salt.
             requests::Write::Refused(row) => {
                 row.is_some_and(|row| row.get("password_hash") == Some(&text(new.as_str())))
             }
@@ -149,8 +150,8 @@ pub(super) fn credential_key(username: &Username) -> Item {
 }
 
 /// Makes an account of its row and that of its password. One without the other can't be read: nobody signs in to it.
-pub(super) fn join(user: UserRow, username: &Username, credential: Option<Item>) -> Result<User, UnreadableRow> {
-    let row = credential.unwrap_or_else(|| credential_key(username));
+pub(super) fn join(user: UserRow, credential: Option<Item>) -> Result<User, UnreadableRow> {
+    let row = credential.unwrap_or_else(|| credential_key(user.username()));
     let account = user.account;
     let CredentialRow { password_hash, password_version, updated, .. } = rows::read(row, |row| {
         let credential = CredentialRow::deserialize(row)?;

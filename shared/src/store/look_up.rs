@@ -1,12 +1,9 @@
 //! What has to be known before a password is looked at, in one call: the account, and the counts that say whether.
 
-use std::time::Duration;
-
 use super::{
     Store, StoreError, UnreadableRow,
     failures::{failures_key, failures_of},
     guesses::{GuessCounts, ceiling_key, pair_key},
-    unavailable,
     users::{read_account, user_keys},
 };
 use crate::values::{
@@ -15,9 +12,6 @@ use crate::values::{
     user::User,
     username::Username,
 };
-
-/// The longest that a look-up takes.
-pub const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// An account, as somebody wants to sign in to it.
 pub struct LookUp {
@@ -41,9 +35,8 @@ impl Store {
         keys.push((counts_table, pair_key(username, address)));
         keys.push((counts_table, ceiling_key(username, window)));
         keys.extend(networks.iter().map(|network| (counts_table, failures_key(*network, window))));
-        let rows = tokio::time::timeout(LOOK_UP_TIMEOUT, self.get_all(&keys)).await.map_err(unavailable)??;
         // As many as there are keys, in the same order.
-        let mut rows = rows.into_iter();
+        let mut rows = self.get_all_in_time(&keys).await?.into_iter();
         let mut next = || rows.next().flatten();
         let (user, credential, pair, ceiling) = (next(), next(), next(), next());
         let mut failures = Vec::with_capacity(networks.len());
@@ -51,6 +44,6 @@ impl Store {
             failures.push((network, failures_of(next())?));
         }
         let counts = GuessCounts::new((username.clone(), address, now), (pair, ceiling), failures)?;
-        Ok(LookUp { user: read_account(username, user, credential), counts })
+        Ok(LookUp { user: read_account(user, credential), counts })
     }
 }

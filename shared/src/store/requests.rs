@@ -21,6 +21,8 @@ use super::{
 
 /// How many rows one call reads at most.
 pub(super) const MOST_KEYS: usize = 100;
+/// The longest that a look-up takes, however often rows are put off.
+pub const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a row that was put off is left alone before it is asked for again; twice as long each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
 /// The longest of these pauses.
@@ -76,6 +78,11 @@ impl Store {
     /// Changes the row with this key, or begins one.
     pub(super) fn update(&self, key: Item) -> UpdateItemFluentBuilder {
         self.client.update_item().table_name(&self.table).set_key(Some(key))
+    }
+
+    /// The same for whoever has somebody waiting: no longer than [`LOOK_UP_TIMEOUT`].
+    pub(super) async fn get_all_in_time(&self, keys: &[(&str, Item)]) -> Result<Vec<Option<Item>>, StoreError> {
+        tokio::time::timeout(LOOK_UP_TIMEOUT, self.get_all(keys)).await.map_err(unavailable)?
     }
 
     /// The name of the table of counts.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::{operation::delete_item::builders::DeleteItemFluentBuilder, types::Select};
+use aws_sdk_dynamodb::operation::delete_item::builders::DeleteItemFluentBuilder;
 use serde::Deserialize;
 use tokio::{task::JoinSet, time::Instant};
 use tracing::warn;
@@ -55,7 +55,7 @@ struct AgeRow {
     last_used: Timestamp,
 }
 
-/// What is read for it. The call says so (`Select`), so that a role can be bound to it.
+/// What is read for it.
 const AGE: &str = "pk, sk, last_used_at, ends_at, expires_at, ended_at";
 
 impl Store {
@@ -187,7 +187,6 @@ impl Store {
             .table_name(&self.table)
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", text(&partition(username)))
-            .set_select(attributes.map(|_| Select::SpecificAttributes))
             .set_projection_expression(attributes.map(str::to_owned))
             .set_exclusive_start_key(after.map(|id| session_key(username, id)))
             .limit(i32::try_from(size).unwrap_or(i32::MAX))

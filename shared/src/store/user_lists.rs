@@ -1,6 +1,8 @@
 //! Lists of accounts: for those who administer them in order, page by page and without hashes, and for the operator
 //! whole.
 
+use serde::Deserialize;
+
 use super::{
     Store, StoreError, UnreadableRow,
     credentials::{self, credential_key},
@@ -13,7 +15,6 @@ use crate::values::{
     user::{User, UserSummary},
     username::Username,
 };
-use serde::Deserialize;
 
 /// Some accounts, and where to go on.
 #[derive(Debug)]
@@ -25,11 +26,12 @@ pub struct UsersPage {
 }
 
 impl Store {
-    /// Up to `size` accounts whose names begin with `prefix`, in whatever case, those that come after `after`. An account
-    /// that was made or deleted less than a moment ago, commonly under a second, may be missing or still there.
+    /// Up to `size` accounts whose names begin with `prefix`, in whatever case, those that come after `after`, which has
+    /// to begin so too. An account that was made or deleted less than a moment ago, commonly under a second, may be
+    /// missing or still there.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] where the index can't be read.
+    /// [`StoreError::Unavailable`] where the index can't be read, or the place to go on can't be named.
     pub async fn users_page(
         &self,
         prefix: &str,
@@ -40,7 +42,7 @@ impl Store {
         let mut items = self.listed(prefix, after, size.saturating_add(1)).await?;
         let is_last = items.len() <= size;
         items.truncate(size);
-        let next = if is_last { None } else { items.last().and_then(name_in_key) };
+        let next = if is_last { None } else { Some(items.last().and_then(name_in_key).ok_or_else(no_user)?) };
         Ok(UsersPage { users: items.into_iter().map(read_summary).collect(), next })
     }
 
@@ -119,16 +121,16 @@ impl UserPages {
     /// Reads the hashes of these accounts.
     async fn with_hashes(&self, rows: &[Item]) -> Result<Vec<Result<User, UnreadableRow>>, StoreError> {
         let read: Vec<_> = rows.iter().map(|row| rows::read(row.clone(), UserRow::deserialize)).collect();
-        let names = read.iter().flatten().map(|user| user.username().clone());
-        let keys: Vec<_> = names.map(|name| (self.store.table.as_str(), credential_key(&name))).collect();
-        let mut credentials = self.store.get_all(&keys).await?.into_iter();
-        let join = |user: Result<UserRow, UnreadableRow>| {
-            let user = user?;
-            let name = user.username().clone();
-            credentials::join(user, &name, credentials.next().flatten())
-        };
-        Ok(read.into_iter().map(join).collect())
+        let names = read.iter().flatten().map(UserRow::username);
+        let keys: Vec<_> = names.map(|name| (self.store.table.as_str(), credential_key(name))).collect();
+        // One for each row that could be read.
+        let mut hashes = self.store.get_all(&keys).await?.into_iter();
+        Ok(read.into_iter().map(|user| credentials::join(user?, hashes.next().flatten())).collect())
     }
+}
+
+fn no_user() -> StoreError {
+    StoreError::Unavailable("a user's key names no user".into())
 }
 
 /// The name in the key of a user's row, in lower case.

@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use super::{
     Store, StoreError, UnreadableRow,
     credentials::{self, credential_key},
-    look_up::LOOK_UP_TIMEOUT,
     requests::{self, Write},
     rows::{self, Item, as_number, as_set, as_text, number, scope_set, text, timestamp},
     unavailable,
@@ -99,9 +98,8 @@ impl Store {
     /// [`StoreError`] where the rows can't be read.
     pub async fn find_user(&self, username: &Username) -> Result<Option<User>, StoreError> {
         let keys = user_keys(username).map(|key| (self.table.as_str(), key));
-        let rows = tokio::time::timeout(LOOK_UP_TIMEOUT, self.get_all(&keys)).await.map_err(unavailable)??;
-        let mut rows = rows.into_iter();
-        Ok(read_account(username, rows.next().flatten(), rows.next().flatten())?)
+        let mut rows = self.get_all_in_time(&keys).await?.into_iter();
+        Ok(read_account(rows.next().flatten(), rows.next().flatten())?)
     }
 
     /// What may be shown of the account of this name; read consistently.
@@ -109,14 +107,18 @@ impl Store {
     /// # Errors
     /// [`StoreError`] where the row can't be read.
     pub async fn find_user_summary(&self, username: &Username) -> Result<Option<UserSummary>, StoreError> {
-        let found = self.get(user_key(username)).send().await.map_err(unavailable)?.item;
-        Ok(found.filter(is_account).map(read_summary).transpose()?)
+        Ok(self.user_row(username).await?.filter(is_account).map(read_summary).transpose()?)
+    }
+
+    /// The row of this name, be it an account's, a claim or a tombstone; read consistently.
+    async fn user_row(&self, username: &Username) -> Result<Option<Item>, StoreError> {
+        Ok(self.get(user_key(username)).send().await.map_err(unavailable)?.item)
     }
 
     /// The number of the account of this name.
     pub(super) async fn find_account(&self, username: &Username) -> Result<Option<u64>, StoreError> {
-        let found = self.get(user_key(username)).send().await.map_err(unavailable)?.item;
-        let row = found.filter(is_account).map(|row| rows::read(row, UserRow::deserialize)).transpose()?;
+        let row = self.user_row(username).await?.filter(is_account);
+        let row = row.map(|row| rows::read(row, UserRow::deserialize)).transpose()?;
         Ok(row.map(|row| row.account))
     }
 
@@ -125,8 +127,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] where the row can't be read.
     pub async fn is_deleted(&self, username: &Username) -> Result<bool, StoreError> {
-        let found = self.get(user_key(username)).send().await.map_err(unavailable)?.item;
-        Ok(found.is_some_and(|row| has_status(&row, DELETED)))
+        Ok(self.user_row(username).await?.is_some_and(|row| has_status(&row, DELETED)))
     }
 
     /// Those of up to 100 names whose accounts were deleted, and not freed since; read consistently, in one call.
@@ -135,7 +136,7 @@ impl Store {
     /// [`StoreError`] where the rows can't be read.
     pub async fn deleted_among(&self, names: Vec<Username>) -> Result<Vec<Username>, StoreError> {
         let keys: Vec<_> = names.iter().map(|name| (self.table.as_str(), user_key(name))).collect();
-        let rows = tokio::time::timeout(LOOK_UP_TIMEOUT, self.get_all(&keys)).await.map_err(unavailable)??;
+        let rows = self.get_all_in_time(&keys).await?;
         let deleted = |row: &Option<Item>| row.as_ref().is_some_and(|row| has_status(row, DELETED));
         Ok(names.into_iter().zip(rows).filter(|(_, row)| deleted(row)).map(|(name, _)| name).collect())
     }
@@ -251,7 +252,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] where rows can't be read or deleted, or are left after `time`; the same call goes on.
     pub async fn erase_account(&self, username: &Username, now: Timestamp, time: Duration) -> Result<bool, StoreError> {
-        let found = self.get(user_key(username)).send().await.map_err(unavailable)?.item;
+        let found = self.user_row(username).await?;
         let Some(row) = found.filter(|row| has_status(row, DELETED)) else { return Ok(false) };
         let tombstone = rows::read(row, Tombstone::deserialize)?;
         // Its own hash only: by now the name may be freed, and another account's.
@@ -332,12 +333,8 @@ pub(super) fn user_keys(username: &Username) -> [Item; 2] {
 }
 
 /// Makes an account of its two rows.
-pub(super) fn read_account(
-    username: &Username,
-    user: Option<Item>,
-    credential: Option<Item>,
-) -> Result<Option<User>, UnreadableRow> {
+pub(super) fn read_account(user: Option<Item>, credential: Option<Item>) -> Result<Option<User>, UnreadableRow> {
     let Some(user) = user.filter(is_account) else { return Ok(None) };
     let user = rows::read(user, UserRow::deserialize)?;
-    credentials::join(user, username, credential).map(Some)
+    credentials::join(user, credential).map(Some)
 }

@@ -220,6 +220,8 @@ async fn a_failed_change_leaves_the_old_password_or_says_it_is_done() {
         if status == 503 {
             let description = answer.error(503, "temporarily_unavailable");
             assert_eq!(description.starts_with("The password is changed"), at == 3, "{description}");
+            let told = api.lines().iter().any(|line| line["outcome"] == "sessions_left");
+            assert_eq!(told, at == 3, "{}", api.log());
             assert!(answer.header("retry-after").is_some());
         }
         if is_changed {

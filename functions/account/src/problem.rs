@@ -2,8 +2,8 @@
 
 use lambda_http::http::StatusCode;
 use shared::{
-    lambda::{ErrorResponse, Problem},
-    use_cases::{Unavailable, authenticate::AuthenticationError, change_password::PasswordChangeError},
+    lambda::{CallRecord, ErrorResponse, Metric, Problem},
+    use_cases::{authenticate::AuthenticationError, change_password::PasswordChangeError},
 };
 
 pub(crate) fn of_password_change(error: PasswordChangeError) -> Problem {
@@ -20,7 +20,7 @@ pub(crate) fn of_password_change(error: PasswordChangeError) -> Problem {
             response: ErrorResponse::unavailable().saying(
                 "The password is changed, but sessions may go on: sign in with it, and end them with POST /logout",
             ),
-            ..Unavailable::from(cause).into()
+            record: CallRecord::failed("sessions_left", &cause).counting(Metric::Outages),
         },
     }
 }

@@ -1,5 +1,5 @@
-//! The caller's own sessions: `POST /logout` ends them, `GET /sessions` lists them page by page, and `DELETE /sessions/{id}` ends
-//! one. All of them treat a session of another user as one that doesn't exist.
+//! The caller's own sessions: `POST /logout` ends them, `GET /sessions` lists them page by page, and
+//! `DELETE /sessions/{id}` ends one. All of them treat a session of another user as one that doesn't exist.
 
 mod session_view;
 

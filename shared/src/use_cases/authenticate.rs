@@ -198,8 +198,7 @@ impl Authenticator {
     /// # Errors
     /// [`Unavailable`] where the thread for it fails.
     pub async fn hash(&self, password: NewPassword) -> Result<PasswordHash, Unavailable> {
-        let (cost, mut random) = (self.cost, self.random);
-        on_a_thread_of_its_own(move || PasswordHash::new(&password, cost, &mut random)).await
+        hash_password(password, self.cost, self.random).await
     }
 
     /// Puts a hash of today's form and cost into the place of an older one, of a password that was just verified, unless
@@ -222,8 +221,17 @@ impl Authenticator {
     }
 }
 
+/// Hashes a password that an account is to be given, at this cost.
+pub(super) async fn hash_password(
+    password: NewPassword,
+    cost: Cost,
+    mut random: SystemRandom,
+) -> Result<PasswordHash, Unavailable> {
+    on_a_thread_of_its_own(move || PasswordHash::new(&password, cost, &mut random)).await
+}
+
 /// Hashing takes as long as its cost says, which would hold up everything else.
-pub(super) async fn on_a_thread_of_its_own<T: Send + 'static>(
+async fn on_a_thread_of_its_own<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Unavailable> {
     tokio::task::spawn_blocking(work).await.map_err(Unavailable::because)

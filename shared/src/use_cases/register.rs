@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Unavailable, authenticate::on_a_thread_of_its_own};
+use super::{Unavailable, authenticate::hash_password};
 use crate::{
     store::Store,
     values::{
         client::Client,
         guessing::Address,
-        password::{Cost, NewPassword, PasswordHash},
+        password::{Cost, NewPassword},
         random::SystemRandom,
         scope::Scopes,
         time::Clock,
@@ -69,8 +69,7 @@ impl Registration {
         if let Some(wait) = counted.map_err(Unavailable::from)? {
             return Err(RegistrationError::TooMany(wait));
         }
-        let (cost, mut random) = (self.cost, self.random);
-        let hash = on_a_thread_of_its_own(move || PasswordHash::new(&password, cost, &mut random)).await?;
+        let hash = hash_password(password, self.cost, self.random).await?;
         let now = self.clock.now();
         let user = User::new(username, hash, self.scopes.clone(), now, &mut { self.random });
         if self.reserved.contains(&user.username) {

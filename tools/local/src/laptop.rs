@@ -11,7 +11,7 @@ use shared::aws::sdk::laptop_config;
 use shared::key::Algorithm;
 use shared::password::{Cost, Password, PasswordHash};
 use shared::scope::Scopes;
-use shared::store::Store;
+use shared::store::{CLAIM, Store};
 use shared::time::Timestamp;
 use shared::user::User;
 use shared::username::Username;
@@ -87,8 +87,11 @@ pub(crate) async fn add_first_user(stack: &Stack, now: Timestamp) -> Result<(), 
     let mut rng = UnwrapErr(SysRng);
     let password_hash = PasswordHash::renew(&password, Cost::new(COST)?, &mut rng);
     let scopes = Scopes::parse(SCOPES)?;
-    store.add_user(&User::new(username, password_hash, scopes, now, &mut rng), now).await?;
-    Ok(())
+    if store.add_user(&User::new(username, password_hash, scopes, now, &mut rng), now).await? {
+        return Ok(());
+    }
+    let seconds = CLAIM.as_secs();
+    Err(format!("{USERNAME} was being added when a stack was stopped: start it again in {seconds} seconds").into())
 }
 
 #[cfg(test)]

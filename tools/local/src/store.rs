@@ -180,7 +180,7 @@ impl Store {
     /// the stack.
     pub(crate) fn checkpoints(&self) -> Option<PathBuf> {
         let file = self.embedded.as_ref()?.file.as_ref()?;
-        Some(file.with_extension("checkpoints.json"))
+        Some(set_aside::checkpoints(file))
     }
 
     /// Stops listening and cuts every connection; the data stays.

@@ -2,16 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed assumption fails the test")]
 
-use std::collections::BTreeMap;
+mod options;
+
 use std::net::Ipv4Addr;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use local::{Functions, Limits, LogSink, Options, SecretsLocation, Stack, StoreLocation};
+use local::{Limits, LogSink, Options, Stack};
 use reqwest::StatusCode;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+
+use crate::options::ECHOES;
 
 /// A stack of the gateway's fixture whose functions have one instance each, and a gate that holds a call.
 struct Bench {
@@ -26,28 +28,8 @@ fn one_instance() -> Limits {
 
 impl Bench {
     async fn with(limits: Limits) -> Self {
-        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-        // target/<profile>/deps/calls-… stands next to target/<profile>/examples.
-        let profile = std::env::current_exe().unwrap().parent().and_then(Path::parent).unwrap().to_owned();
-        let echo = profile.join("examples/echo");
-        let log = LogSink::memory();
-        let options = Options {
-            root: here.to_owned(),
-            template: here.join("tests/gateway.yaml"),
-            host: Ipv4Addr::LOCALHOST.into(),
-            port: 0,
-            store: StoreLocation::Memory,
-            store_port: 0,
-            secrets: SecretsLocation::Memory,
-            secrets_port: 0,
-            parameters: BTreeMap::new(),
-            environment: BTreeMap::new(),
-            functions: Functions::At(
-                ["echo", "brief", "authorizer"].map(|name| (name.to_owned(), echo.clone())).into(),
-            ),
-            limits,
-            log: log.clone(),
-        };
+        let options = Options { limits, ..options::options("gateway.yaml", ECHOES) };
+        let log = options.log.clone();
         let gate = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         Self { stack: Stack::start(options).await.unwrap(), log, gate }
     }

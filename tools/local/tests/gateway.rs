@@ -2,19 +2,23 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed assumption fails the test")]
 
+mod options;
+
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use local::{
-    FunctionError, Functions, Invocation, Limits, LogSink, Options, SecretsError, SecretsLocation, Stack, StartError,
-    StoreError, StoreLocation,
+    FunctionError, Functions, Invocation, Limits, LogSink, Options, SecretsError, Stack, StartError, StoreError,
+    StoreLocation,
 };
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::options::ECHOES;
 
 /// A stack of the fixture, and a way to talk to it.
 struct Bench {
@@ -24,25 +28,7 @@ struct Bench {
 }
 
 fn options() -> Options {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    // target/<profile>/deps/gateway-… stands next to target/<profile>/examples.
-    let profile = std::env::current_exe().unwrap().parent().and_then(Path::parent).unwrap().to_owned();
-    let echo = profile.join("examples/echo");
-    Options {
-        root: here.to_owned(),
-        template: here.join("tests/gateway.yaml"),
-        host: Ipv4Addr::LOCALHOST.into(),
-        port: 0,
-        store: StoreLocation::Memory,
-        store_port: 0,
-        secrets: SecretsLocation::Memory,
-        secrets_port: 0,
-        parameters: BTreeMap::new(),
-        environment: BTreeMap::new(),
-        functions: Functions::At(["echo", "brief", "authorizer"].map(|name| (name.to_owned(), echo.clone())).into()),
-        limits: Limits::default(),
-        log: LogSink::memory(),
-    }
+    options::options("gateway.yaml", ECHOES)
 }
 
 impl Bench {

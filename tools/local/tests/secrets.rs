@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed assumption fails the test")]
 
+mod options;
+
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -11,7 +13,7 @@ use aws_sdk_secretsmanager::error::{DisplayErrorContext, ProvideErrorMetadata, S
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
 use aws_sdk_secretsmanager::primitives::Blob;
-use local::{Functions, Limits, LogSink, Options, RotateError, SecretsLocation, Stack};
+use local::{LogSink, Options, RotateError, SecretsLocation, Stack};
 use serde_json::Value;
 use shared::aws::sdk::laptop_config;
 
@@ -28,26 +30,7 @@ struct Bench {
 }
 
 fn options() -> Options {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    // target/<profile>/deps/secrets-… stands next to target/<profile>/examples.
-    let profile = std::env::current_exe().unwrap().parent().and_then(Path::parent).unwrap().to_owned();
-    Options {
-        root: here.to_owned(),
-        template: here.join("tests/secrets.yaml"),
-        host: Ipv4Addr::LOCALHOST.into(),
-        port: 0,
-        store: local::StoreLocation::Memory,
-        store_port: 0,
-        secrets: SecretsLocation::Memory,
-        secrets_port: 0,
-        parameters: BTreeMap::new(),
-        environment: BTreeMap::new(),
-        functions: Functions::At(
-            ["echo", "rotate"].map(|name| (name.to_owned(), profile.join("examples").join(name))).into(),
-        ),
-        limits: Limits::default(),
-        log: LogSink::memory(),
-    }
+    options::options("secrets.yaml", &[("echo", "echo"), ("rotate", "rotate")])
 }
 
 impl Bench {

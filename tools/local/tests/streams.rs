@@ -2,13 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed assumption fails the test")]
 
-use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
-use std::path::Path;
+mod options;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
-use local::{Functions, Limits, LogSink, Options, SecretsLocation, Stack, StoreLocation};
+use local::{LogSink, Options, Stack, StoreLocation};
 use serde_json::{Value, json};
 use shared::aws::sdk::laptop_config;
 
@@ -21,27 +19,10 @@ struct Bench {
 
 impl Bench {
     async fn start(store: StoreLocation, parameters: &[(&str, &str)]) -> Self {
-        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-        // target/<profile>/deps/streams-… stands next to target/<profile>/examples.
-        let profile = std::env::current_exe().unwrap().parent().and_then(Path::parent).unwrap().to_owned();
-        let log = LogSink::memory();
-        let stack = Stack::start(Options {
-            root: here.to_owned(),
-            template: here.join("tests/streams.yaml"),
-            host: Ipv4Addr::LOCALHOST.into(),
-            port: 0,
-            store,
-            store_port: 0,
-            secrets: SecretsLocation::Memory,
-            secrets_port: 0,
-            parameters: parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
-            environment: BTreeMap::new(),
-            functions: Functions::At([("consume".to_owned(), profile.join("examples/consume"))].into()),
-            limits: Limits::default(),
-            log: log.clone(),
-        })
-        .await
-        .unwrap();
+        let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let options = Options { store, parameters, ..options::options("streams.yaml", &[("consume", "consume")]) };
+        let log = options.log.clone();
+        let stack = Stack::start(options).await.unwrap();
         let client = Client::new(&laptop_config(stack.store_url()).await);
         Self { stack, client, log }
     }

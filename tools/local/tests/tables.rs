@@ -2,36 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed assumption fails the test")]
 
-use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
-use std::path::Path;
+mod options;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
-use local::{Functions, Limits, LogSink, Options, SecretsLocation, Stack, StartError, StoreError, StoreLocation};
+use local::{Options, Stack, StartError, StoreError, StoreLocation};
 use shared::aws::sdk::laptop_config;
 
-/// A stack with this template of the tests.
+use crate::options::ECHOES;
+
 fn options(template: &str, store: StoreLocation) -> Options {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    // target/<profile>/deps/tables-… stands next to target/<profile>/examples.
-    let profile = std::env::current_exe().unwrap().parent().and_then(Path::parent).unwrap().to_owned();
-    let echo = profile.join("examples/echo");
-    Options {
-        root: here.to_owned(),
-        template: here.join("tests").join(template),
-        host: Ipv4Addr::LOCALHOST.into(),
-        port: 0,
-        store,
-        store_port: 0,
-        secrets: SecretsLocation::Memory,
-        secrets_port: 0,
-        parameters: BTreeMap::new(),
-        environment: BTreeMap::new(),
-        functions: Functions::At(["echo", "brief", "authorizer"].map(|name| (name.to_owned(), echo.clone())).into()),
-        limits: Limits::default(),
-        log: LogSink::memory(),
-    }
+    Options { store, ..options::options(template, ECHOES) }
 }
 
 async fn client(stack: &Stack) -> Client {

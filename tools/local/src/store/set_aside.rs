@@ -21,13 +21,20 @@ pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
         number += 1;
     };
     std::fs::rename(path, &aside)?;
-    for companion in COMPANIONS {
-        match std::fs::rename(beside(path, companion), beside(&aside, companion)) {
+    let companions = COMPANIONS.map(|companion| (beside(path, companion), beside(&aside, companion)));
+    // What it says of one store's changes would let those of the next go untold.
+    for (from, to) in companions.into_iter().chain([(checkpoints(path), checkpoints(&aside))]) {
+        match std::fs::rename(from, to) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
         }
     }
     Ok(aside)
+}
+
+/// The file beside a store's that says how far functions have been told of its changes.
+pub(super) fn checkpoints(store: &Path) -> PathBuf {
+    store.with_extension("checkpoints.json")
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {
@@ -48,11 +55,13 @@ mod tests {
         for (number, text) in [(1, "first"), (2, "second")] {
             std::fs::write(&path, text).unwrap();
             std::fs::write(beside(&path, "-wal"), text).unwrap();
+            std::fs::write(checkpoints(&path), text).unwrap();
             let aside = set_aside(&path).unwrap();
             assert_eq!(aside, folder.join(format!("dynamodb.older-{number}.sqlite")));
             assert_eq!(std::fs::read_to_string(&aside).unwrap(), text);
             assert_eq!(std::fs::read_to_string(beside(&aside, "-wal")).unwrap(), text);
-            assert!(!path.exists() && !beside(&path, "-wal").exists());
+            assert_eq!(std::fs::read_to_string(checkpoints(&aside)).unwrap(), text);
+            assert!(!path.exists() && !beside(&path, "-wal").exists() && !checkpoints(&path).exists());
         }
         std::fs::remove_dir_all(&folder).unwrap();
     }

@@ -9,11 +9,9 @@ import subprocess
 import tempfile
 import threading
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 
-from stack import ROOT, run, stack
+import bcrypt
+from stack import ROOT, dynamodb, run, send, stack
 
 PASSWORD = "correct horse battery"
 # The cost keeps the sign-ins that have to be under way at a certain moment from being over before it.
@@ -21,48 +19,14 @@ PARAMETERS = {"BcryptCost": "10", "RegistrationsPerAddress": "100000"}
 SESSIONS = 13_000
 
 
-def call(url, method="GET", token=None, form=None, body=None):
-    """Status, headers and JSON body of a call."""
-    data, headers = None, {}
-    if form is not None:
-        data = urllib.parse.urlencode(form).encode()
-    if body is not None:
-        data, headers["Content-Type"] = json.dumps(body).encode(), "application/json"
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
-    request = urllib.request.Request(url, data, headers, method=method)
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return answer.status, answer.headers, json.loads(answer.read() or b"null")
-    except urllib.error.HTTPError as error:
-        return error.code, error.headers, json.loads(error.read() or b"null")
-
-
 def sign_in(api, name, password=PASSWORD):
-    return call(f"{api}/login", "POST", form={"username": name, "password": password})
+    return send(f"{api}/login", "POST", form={"username": name, "password": password})
 
 
 def tokens(api, name, password=PASSWORD):
     status, _, body = sign_in(api, name, password)
     assert status == 200, (name, status, body)
     return body
-
-
-def dynamodb(store, operation, **members):
-    """A call of the embedded table, past every function. It asks for a signature, and not whose."""
-    headers = {
-        "X-Amz-Target": f"DynamoDB_20120810.{operation}",
-        "Content-Type": "application/x-amz-json-1.0",
-        "X-Amz-Date": "20260101T000000Z",
-        "Authorization": "AWS4-HMAC-SHA256 Credential=laptop/20260101/us-east-1/dynamodb/aws4_request, "
-                         "SignedHeaders=host, Signature=0",
-    }
-    request = urllib.request.Request(store, json.dumps(members).encode(), headers)
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)
-    except urllib.error.HTTPError as error:
-        raise SystemExit(f"{operation}: {error.code} {error.read().decode()}") from error
 
 
 def admin(stack, *arguments, typed=""):
@@ -82,18 +46,18 @@ def removed_administrators(stack):
     add(stack, "mallory")
     api, root = stack.api, tokens(stack.api, "root")["access_token"]
     stale = {name: tokens(api, name)["access_token"] for name in ("disabled", "deleted", "demoted")}
-    assert call(f"{api}/users/disabled", "PATCH", root, body={"status": "disabled"})[0] == 200
-    assert call(f"{api}/users/deleted", "DELETE", root)[0] == 204
-    assert call(f"{api}/users/demoted", "PATCH", root, body={"scopes": ["users:read"]})[0] == 200
+    assert send(f"{api}/users/disabled", "PATCH", root, body={"status": "disabled"})[0] == 200
+    assert send(f"{api}/users/deleted", "DELETE", root)[0] == 204
+    assert send(f"{api}/users/demoted", "PATCH", root, body={"scopes": ["users:read"]})[0] == 200
     for name, token in stale.items():
         gain = {"status": "active", "scopes": ["users:read", "users:write"]}
         for whom in (name, "mallory"):
-            status, _, body = call(f"{api}/users/{whom}", "PATCH", token, body=gain)
+            status, _, body = send(f"{api}/users/{whom}", "PATCH", token, body=gain)
             assert status == 403, (name, whom, status, body)
-    assert call(f"{api}/users/disabled", token=root)[2]["status"] == "disabled"
-    assert call(f"{api}/users/demoted", token=root)[2]["scopes"] == ["users:read"]
-    assert call(f"{api}/users/mallory", token=root)[2]["scopes"] == []
-    assert call(f"{api}/users/root", "DELETE", root)[0] == 409
+    assert send(f"{api}/users/disabled", token=root)[2]["status"] == "disabled"
+    assert send(f"{api}/users/demoted", token=root)[2]["scopes"] == ["users:read"]
+    assert send(f"{api}/users/mallory", token=root)[2]["scopes"] == []
+    assert send(f"{api}/users/root", "DELETE", root)[0] == 409
 
 
 @contextlib.contextmanager
@@ -123,16 +87,16 @@ def sign_ins_under_way(stack):
     api, root = stack.api, tokens(stack.api, "root")["access_token"]
 
     def disable(name):
-        assert call(f"{api}/users/{name}", "PATCH", root, body={"status": "disabled"})[0] == 200
+        assert send(f"{api}/users/{name}", "PATCH", root, body={"status": "disabled"})[0] == 200
 
     def delete(name):
-        assert call(f"{api}/users/{name}", "DELETE", root)[0] == 204
+        assert send(f"{api}/users/{name}", "DELETE", root)[0] == 204
 
     def delete_and_take(name):
         delete(name)
         admin(stack, "user", "free", name)
         fields = {"username": name, "password": "another password of another"}
-        assert call(f"{api}/register", "POST", form=fields)[0] == 201
+        assert send(f"{api}/register", "POST", form=fields)[0] == 201
 
     def new_password(name):
         admin(stack, "user", "set-password", name, "--cost", "10", typed="another password\n")
@@ -143,9 +107,9 @@ def sign_ins_under_way(stack):
         with signing_in(api, name) as got:
             loss(name)
         for pair in got:
-            assert call(f"{api}/protected", token=pair["access_token"])[0] == 401, name
+            assert send(f"{api}/protected", token=pair["access_token"])[0] == 401, name
             form = {"grant_type": "refresh_token", "refresh_token": pair["refresh_token"]}
-            assert call(f"{api}/login", "POST", form=form)[0] == 400, name
+            assert send(f"{api}/login", "POST", form=form)[0] == 400, name
 
 
 def stuffing(stack):
@@ -157,7 +121,7 @@ def stuffing(stack):
     tokens(stack.api, "root")
     for person in range(20):
         fields = {"username": f"person{person}", "password": PASSWORD}
-        assert call(f"{stack.api}/register", "POST", form=fields)[0] == 201
+        assert send(f"{stack.api}/register", "POST", form=fields)[0] == 201
     # An office: everybody mistypes once, and signs in.
     for person in range(20):
         assert sign_in(stack.api, f"person{person}", "a typo")[0] == 401
@@ -182,7 +146,7 @@ def counts_apart(stack):
     root = tokens(stack.api, "root")["access_token"]
     names, query = [], "limit=3&prefix=PERSON"
     while query:
-        _, _, page = call(f"{stack.api}/users?{query}", token=root)
+        _, _, page = send(f"{stack.api}/users?{query}", token=root)
         names += [user["username"] for user in page["users"]]
         query = page["next_cursor"] and f"limit=3&prefix=PERSON&cursor={page['next_cursor']}"
     assert names == sorted(f"person{person}" for person in range(20)), names
@@ -202,20 +166,20 @@ def many_sessions(stack):
 
     api, root = stack.api, tokens(stack.api, "root")["access_token"]
     fill()
-    status, _, body = call(f"{api}/sessions", token=pair["access_token"])
+    status, _, body = send(f"{api}/sessions", token=pair["access_token"])
     assert status == 200 and len(body["sessions"]) <= 100 and body["next_cursor"], status
     calls, more = 0, True
     while more:
-        status, _, body = call(f"{api}/logout", "POST", pair["access_token"], form={"sessions": "others"})
+        status, _, body = send(f"{api}/logout", "POST", pair["access_token"], form={"sessions": "others"})
         assert status == 200, (status, body)
         calls, more = calls + 1, body.get("more", False)
-    assert len(call(f"{api}/sessions", token=pair["access_token"])[2]["sessions"]) == 1
+    assert len(send(f"{api}/sessions", token=pair["access_token"])[2]["sessions"]) == 1
     fill()
     form = {"current_password": PASSWORD, "new_password": "another password"}
-    status, _, body = call(f"{api}/password", "POST", pair["access_token"], form=form)
+    status, _, body = send(f"{api}/password", "POST", pair["access_token"], form=form)
     assert status == 200, (status, body)
     fill()
-    status, _, body = call(f"{api}/users/busy", "PATCH", root, body={"status": "disabled"})
+    status, _, body = send(f"{api}/users/busy", "PATCH", root, body={"status": "disabled"})
     assert status == 200 and body["status"] == "disabled", (status, body)
     print(f"{SESSIONS} sessions: ended in {calls} calls")
 
@@ -223,10 +187,9 @@ def many_sessions(stack):
 def renewed_hashes(stack):
     """6: a typo behind the 72 bytes that plain bcrypt sees is hashed, and locks the owner out."""
     password = "x" * 80
-    made = "import bcrypt; print(bcrypt.hashpw(b'x' * 72, bcrypt.gensalt(4)).decode())"
-    plain = subprocess.run(["target/ci-venv/bin/python", "-c", made], cwd=ROOT, text=True, check=True, capture_output=True)
+    plain = bcrypt.hashpw(password[:72].encode(), bcrypt.gensalt(4)).decode()
     with tempfile.NamedTemporaryFile("w", suffix=".htpasswd") as file:
-        file.write(f"owner:{plain.stdout}")
+        file.write(f"owner:{plain}\n")
         file.flush()
         admin(stack, "user", "import", file.name)
     assert sign_in(stack.api, "owner", password[:75] + "typo!")[0] == 200
@@ -239,11 +202,11 @@ def loose_ends(stack):
     add(stack, "owner7")
     pair = tokens(api, "owner7")
     form = {"current_password": PASSWORD, "new_password": "another password"}
-    assert call(f"{api}/password", "POST", pair["access_token"], form=form)[0] == 200
+    assert send(f"{api}/password", "POST", pair["access_token"], form=form)[0] == 200
     form = {"grant_type": "refresh_token", "refresh_token": pair["refresh_token"]}
-    assert call(f"{api}/login", "POST", form=form)[0] == 400
+    assert send(f"{api}/login", "POST", form=form)[0] == 400
     for url in (f"{api}/", f"{api}/protected", f"{api}/nowhere"):
-        _, headers, _ = call(url)
+        _, headers, _ = send(url)
         for name in ("X-Content-Type-Options", "Strict-Transport-Security", "Referrer-Policy", "Content-Security-Policy"):
             assert headers[name], (url, name)
     # The function's name stands in front.

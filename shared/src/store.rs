@@ -10,6 +10,7 @@ mod failures;
 mod guesses;
 mod keys;
 mod look_up;
+mod pairs;
 mod registrations;
 mod requests;
 mod rows;

@@ -200,19 +200,24 @@ async fn a_failed_change_leaves_the_old_password_or_says_it_is_done() {
     let proxy = Proxy::start(api.stack.store_url()).await;
     assert!(api.stack.set_variable("account", "AWS_ENDPOINT_URL_DYNAMODB", &proxy.url).await);
     let mut current = PASSWORD.to_owned();
-    // The count of the guess (at a known address one write), the note that it was right, the change, two sessions.
-    for (at, cut, status, is_changed) in [
-        (0, Cut::Before, 503, false),
-        (1, Cut::Before, 503, false),
-        (2, Cut::Before, 503, false),
-        (2, Cut::After, 503, true),
-        (2, Cut::AfterOnce, 200, true),
-        (3, Cut::Before, 503, true),
-        (3, Cut::AfterOnce, 200, true),
+    // The count of the guess (at a known address one write), the change beside the note that the guess was right, and
+    // then two sessions.
+    let hash = Some("CREDENTIAL#");
+    for (row, at, cut, status, is_changed) in [
+        (None, 0, Cut::Before, 503, false),
+        (None, 1, Cut::Before, 503, false),
+        (hash, 1, Cut::Before, 503, false),
+        (hash, 1, Cut::After, 503, true),
+        (hash, 1, Cut::AfterOnce, 200, true),
+        (None, 3, Cut::Before, 503, true),
+        (None, 3, Cut::AfterOnce, 200, true),
     ] {
         let sessions = [sign_in_with(&api, &current).await, sign_in_with(&api, &current).await];
-        let new = format!("password {at} {cut:?}");
-        proxy.cut(at, cut);
+        let new = format!("password {at} {cut:?} {row:?}");
+        match row {
+            Some(row) => proxy.cut_row(row, cut),
+            None => proxy.cut(at, cut),
+        }
         let answer = change(&api, &sessions[0].access_token(), &current, &new).await;
         assert!(proxy.was_cut(), "{new}");
         proxy.heal();

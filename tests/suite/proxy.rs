@@ -16,6 +16,7 @@ use axum::{
     routing::post,
 };
 use rand::{RngExt, rand_core::UnwrapErr, rngs::SysRng};
+use serde_json::Value;
 
 /// Where a fault cuts in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +52,8 @@ struct Plan {
     cut: Option<(usize, Cut)>,
     /// Only these operations count as writes; every one that writes, where there is none.
     counted: Option<&'static str>,
+    /// Only those to rows whose partition key begins so count; to all, where there is none.
+    row: Option<&'static str>,
     writes: usize,
     was_cut: bool,
     dead: bool,
@@ -103,6 +106,11 @@ impl Proxy {
         *self.plan.lock().unwrap() = Plan { cut: Some((write, cut)), counted: Some(operation), ..Plan::default() };
     }
 
+    /// Fails from the first write on to a row whose partition key begins so.
+    pub fn cut_row(&self, row: &'static str, cut: Cut) {
+        *self.plan.lock().unwrap() = Plan { cut: Some((0, cut)), row: Some(row), ..Plan::default() };
+    }
+
     /// From now on this happens to so many of a hundred calls.
     pub fn disturb(&self, fault: Fault, percent: u32) {
         *self.plan.lock().unwrap() = Plan { fault: Some((fault, percent)), ..Plan::default() };
@@ -130,6 +138,12 @@ impl Drop for Proxy {
     }
 }
 
+/// Whether the write is to a row whose partition key begins so.
+fn is_to(row: &str, body: &[u8]) -> bool {
+    let asked: Value = serde_json::from_slice(body).unwrap();
+    asked["Key"]["pk"]["S"].as_str().is_some_and(|pk| pk.starts_with(row))
+}
+
 async fn pass(State(line): State<Line>, headers: HeaderMap, body: Bytes) -> Response {
     let target = headers["x-amz-target"].to_str().unwrap().to_owned();
     let operation = target.rsplit('.').next().unwrap().to_owned();
@@ -139,6 +153,7 @@ async fn pass(State(line): State<Line>, headers: HeaderMap, body: Bytes) -> Resp
             Some(counted) => counted == operation,
             None => WRITES.contains(&operation.as_str()),
         };
+        let write = write && plan.row.is_none_or(|row| is_to(row, &body));
         let cut = plan.cut.filter(|(at, _)| write && plan.writes == *at).map(|(_, cut)| cut);
         plan.writes += usize::from(write);
         plan.seen.push(operation);

@@ -74,8 +74,9 @@ pub async fn guess(api: &Api, address: &str, username: &str) -> Reply {
 /// Counts a guess at a point of the test's choice.
 async fn count(store: &Store, address: &str, username: &str, now: Timestamp) -> Result<Guess, Throttled> {
     let username = Username::parse(username).unwrap();
-    let counts = store.look_up(&username, Address::of(Some(address)), now).await.unwrap().counts;
-    store.count_guess(counts, "100".parse().unwrap(), &mut UnwrapErr(SysRng)).await.unwrap()
+    let address = Address::of(Some(address));
+    let counts = store.look_up(&username, address, now, &mut UnwrapErr(SysRng)).await.unwrap().counts;
+    store.count_guess(counts, "100".parse().unwrap()).await.unwrap()
 }
 
 /// Makes guesses, each as soon as it is taken and the last one now.
@@ -373,8 +374,8 @@ async fn guesses_that_cannot_be_counted_are_not_made() {
     let api = Api::start().await;
     let proxy = Proxy::start(api.stack.store_url()).await;
     assert!(api.stack.set_variable("login", "AWS_ENDPOINT_URL_DYNAMODB", &proxy.url).await);
-    // A new address takes two writes before the password is looked at.
-    for write in 0..2 {
+    // A new address takes three writes before the password is looked at, the first of which counts nothing.
+    for write in 0..3 {
         for (username, password) in [("johndoe", PASSWORD), ("johndoe", "wrong password"), ("nobody", PASSWORD)] {
             proxy.cut(write, Cut::Before);
             let reply = sign_in(&api, &address(u32::try_from(write).unwrap()), username, password).await;
@@ -384,13 +385,13 @@ async fn guesses_that_cannot_be_counted_are_not_made() {
     }
     // A failure that can't be counted for its address isn't told.
     for (number, username) in ["johndoe", "nobody"].into_iter().enumerate() {
-        proxy.cut(2, Cut::Before);
+        proxy.cut(3, Cut::Before);
         let reply = sign_in(&api, &address(4 + u32::try_from(number).unwrap()), username, "wrong password").await;
         assert_eq!(reply.status, 503, "{username}: {}", reply.body);
         proxy.heal();
     }
     // A sign-in that can't be noted is one all the same.
-    proxy.cut_of("UpdateItem", 2, Cut::BeforeOnce);
+    proxy.cut_of("UpdateItem", 3, Cut::BeforeOnce);
     assert_eq!(sign_in(&api, &address(9), "johndoe", PASSWORD).await.status, 200);
     assert!(proxy.was_cut());
     assert!(api.log().contains("a sign-in could not be noted"), "{}", api.log());

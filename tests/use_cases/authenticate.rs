@@ -160,8 +160,8 @@ async fn a_guess_that_is_not_counted_is_not_made() {
 async fn a_success_that_is_not_noted_is_one() {
     let (line, instance) = Instance::on_a_line().await;
     instance.add_user("johndoe").await;
-    // After the two that count the guess.
-    line.disturb_after(2, "UpdateItem", Disturbance::Refused);
+    // After the one that asks whether the address is known, and the two that count the guess.
+    line.disturb_after(3, "UpdateItem", Disturbance::Refused);
     let found = instance.authenticate("johndoe", PASSWORD, HOME).await;
     assert_eq!(found.unwrap().username.as_str(), "johndoe");
     assert_eq!(instance.guesses().await, (1, 1));

@@ -18,9 +18,8 @@ use crate::{
 
 const HOME: &str = "192.0.2.1";
 const NEW: &str = "umlaut metal heavy";
-/// Which call writes the new password, from an address that is known: the guess is counted, the account read, and the
-/// right guess noted before it.
-const WRITE: usize = 4;
+/// Which call writes the new password.
+const WRITE: (&str, &str) = ("UpdateItem", "CREDENTIAL#");
 
 async fn with_johndoe() -> Instance {
     let instance = Instance::start().await;
@@ -113,7 +112,7 @@ async fn what_is_deleted_meanwhile_gets_no_password() {
     let (line, instance) = on_a_line_with_johndoe().await;
     instance.begin_session().await;
     // Deleted and erased between the look at the current password and the write of the new one.
-    line.disturb_call(WRITE, Disturbance::Held);
+    line.disturb_row(WRITE.0, WRITE.1, Disturbance::Held);
     let meanwhile = async {
         line.arrived().await;
         let (store, john) = (&instance.table.store, username("johndoe"));
@@ -132,7 +131,7 @@ async fn what_is_deleted_meanwhile_gets_no_password() {
 async fn of_two_changes_at_once_one_is_made() {
     let (line, instance) = on_a_line_with_johndoe().await;
     instance.begin_session().await;
-    line.disturb_call(WRITE, Disturbance::Held);
+    line.disturb_row(WRITE.0, WRITE.1, Disturbance::Held);
     let first = async {
         line.arrived().await;
         // Past the line, where nothing is held.
@@ -175,7 +174,7 @@ async fn an_outage_changes_nothing() {
     for _ in 0..2 {
         instance.begin_session().await;
     }
-    line.disturb_call(WRITE, Disturbance::Refused);
+    line.disturb_row(WRITE.0, WRITE.1, Disturbance::Refused);
     let error = change(&instance, PASSWORD).await.unwrap_err();
     assert!(matches!(error, PasswordChangeError::Unavailable(_)), "{error:?}");
     assert_unchanged(&instance, &before, 2).await;
@@ -185,7 +184,7 @@ async fn an_outage_changes_nothing() {
 async fn a_lost_answer_is_no_failure() {
     let (line, instance) = on_a_line_with_johndoe().await;
     instance.begin_session().await;
-    line.disturb_call(WRITE, Disturbance::AnswerLost);
+    line.disturb_row(WRITE.0, WRITE.1, Disturbance::AnswerLost);
     assert_eq!(change(&instance, PASSWORD).await.unwrap(), 1);
     assert!(!line.is_disturbed());
     instance.authenticate("johndoe", NEW, HOME).await.unwrap();

@@ -1,8 +1,13 @@
-//! A line to the store on which one operation fails, loses its answer or is held up.
+//! A line to the store on which one operation fails, loses its answer or is held up, and which tells how often work waits
+//! for the store.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use axum::{
@@ -14,7 +19,10 @@ use axum::{
     routing::post,
 };
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::Notify};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, oneshot},
+};
 
 /// What happens to an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,15 +55,27 @@ enum Planned {
     Operation(&'static str, usize),
     /// The one of this number, whatever its operation.
     Call(usize),
+    /// Those of this operation on a row whose partition key begins so.
+    Row(&'static str, &'static str),
 }
+
+/// How long no further call comes before all that were made wait.
+const QUIET: Duration = Duration::from_millis(150);
+
+/// An operation, and what lets it pass.
+type Waiting = (String, oneshot::Sender<()>);
 
 struct End {
     target: String,
+    /// Where calls of Secrets Manager go.
+    secrets: Mutex<String>,
     client: reqwest::Client,
     plan: Mutex<Option<(Planned, Disturbance)>>,
     calls: AtomicUsize,
     arrived: Notify,
     released: Notify,
+    /// The calls that wait for [`Line::waits`] to let them pass; `None`: calls don't wait.
+    waiting: Mutex<Option<Vec<Waiting>>>,
 }
 
 impl Line {
@@ -65,15 +85,22 @@ impl Line {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let end = Arc::new(End {
             target: target.to_owned(),
+            secrets: Mutex::default(),
             client: reqwest::Client::new(),
             plan: Mutex::default(),
             calls: AtomicUsize::new(0),
             arrived: Notify::new(),
             released: Notify::new(),
+            waiting: Mutex::default(),
         });
         let router = Router::new().route("/", post(pass)).with_state(Arc::clone(&end));
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { url, end, server }
+    }
+
+    /// The line is one to this address of Secrets Manager too.
+    pub fn lead_to_secrets(&self, url: &str) {
+        url.clone_into(&mut self.end.secrets.lock().unwrap());
     }
 
     /// From now on this happens to the operation, and all others pass.
@@ -86,6 +113,11 @@ impl Line {
         *self.end.plan.lock().unwrap() = Some((Planned::Operation(operation, after), disturbance));
     }
 
+    /// From now on this happens to the operation on rows whose partition key begins so, and all others pass.
+    pub fn disturb_row(&self, operation: &'static str, prefix: &'static str, disturbance: Disturbance) {
+        *self.end.plan.lock().unwrap() = Some((Planned::Row(operation, prefix), disturbance));
+    }
+
     /// This happens to the call of this number, counted from now on, the first being 1.
     pub fn disturb_call(&self, number: usize, disturbance: Disturbance) {
         self.end.calls.store(0, Ordering::Relaxed);
@@ -95,6 +127,40 @@ impl Line {
     /// How many calls came since the start, or since a call was disturbed by its number.
     pub fn calls(&self) -> usize {
         self.end.calls.load(Ordering::Relaxed)
+    }
+
+    /// Does this work, and lets its calls pass only once nothing of it is left to do but to wait for them. Gives the
+    /// operations, sorted, that were waited for at the same time.
+    pub fn waits<'a, T: 'a>(
+        &'a self,
+        work: impl Future<Output = T> + 'a,
+    ) -> Pin<Box<dyn Future<Output = (T, Vec<Vec<String>>)> + 'a>> {
+        Box::pin(self.let_pass(Box::pin(work)))
+    }
+
+    async fn let_pass<T>(&self, mut work: Pin<Box<dyn Future<Output = T> + '_>>) -> (T, Vec<Vec<String>>) {
+        *self.end.waiting.lock().unwrap() = Some(vec![]);
+        let (mut waits, mut seen) = (vec![], 0);
+        let done = loop {
+            tokio::select! {
+                done = &mut work => break done,
+                () = tokio::time::sleep(QUIET) => {}
+            }
+            let mut waiting = self.end.waiting.lock().unwrap();
+            let calls = waiting.as_mut().unwrap();
+            if calls.len() != seen {
+                seen = calls.len();
+            } else if seen > 0 {
+                let pass =
+                    |(operation, call): (String, oneshot::Sender<()>)| call.send(()).map(|()| operation).unwrap();
+                let mut operations: Vec<String> = std::mem::take(calls).into_iter().map(pass).collect();
+                operations.sort_unstable();
+                waits.push(operations);
+                seen = 0;
+            }
+        };
+        *self.end.waiting.lock().unwrap() = None;
+        (done, waits)
     }
 
     /// Lets everything pass again.
@@ -126,8 +192,20 @@ impl Drop for Line {
 }
 
 async fn pass(State(end): State<Arc<End>>, headers: HeaderMap, body: Bytes) -> Response {
-    let target = headers["x-amz-target"].to_str().unwrap();
-    let disturbance = planned(&end, target.rsplit('.').next().unwrap());
+    let (service, operation) = headers["x-amz-target"].to_str().unwrap().rsplit_once('.').unwrap();
+    let wait = end.waiting.lock().unwrap().as_mut().map(|waiting| {
+        let (pass, wait) = oneshot::channel();
+        waiting.push((operation.to_owned(), pass));
+        wait
+    });
+    if let Some(wait) = wait {
+        wait.await.unwrap();
+    }
+    if service == "secretsmanager" {
+        let url = end.secrets.lock().unwrap().clone();
+        return forward(end.client.post(url).headers(headers).body(body)).await;
+    }
+    let disturbance = planned(&end, operation, &body);
     match disturbance {
         Some(Disturbance::Refused) => {
             let refusal = r#"{"__type":"com.amazonaws.dynamodb.v20120810#AccessDeniedException","message":"refused"}"#;
@@ -140,7 +218,7 @@ async fn pass(State(end): State<Arc<End>>, headers: HeaderMap, body: Bytes) -> R
         Some(Disturbance::PutOff | Disturbance::PutOffForGood) => return put_off(&end, headers, &body).await,
         Some(Disturbance::AnswerLost | Disturbance::AnswerHeld) | None => {}
     }
-    let answer = end.client.post(&end.target).headers(headers).body(body).send().await.unwrap();
+    let answer = forward(end.client.post(&end.target).headers(headers).body(body)).await;
     if disturbance == Some(Disturbance::AnswerHeld) {
         end.arrived.notify_one();
         end.released.notified().await;
@@ -148,11 +226,16 @@ async fn pass(State(end): State<Arc<End>>, headers: HeaderMap, body: Bytes) -> R
     if disturbance == Some(Disturbance::AnswerLost) {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
+    answer
+}
+
+async fn forward(request: reqwest::RequestBuilder) -> Response {
+    let answer = request.send().await.unwrap();
     (answer.status(), answer.headers().clone(), answer.bytes().await.unwrap()).into_response()
 }
 
 /// What happens to the next one of this operation.
-fn planned(end: &End, operation: &str) -> Option<Disturbance> {
+fn planned(end: &End, operation: &str, body: &[u8]) -> Option<Disturbance> {
     let number = end.calls.fetch_add(1, Ordering::Relaxed) + 1;
     let mut plan = end.plan.lock().unwrap();
     let (planned, disturbance) = plan.as_mut()?;
@@ -164,7 +247,13 @@ fn planned(end: &End, operation: &str) -> Option<Disturbance> {
             }
         }
         Planned::Call(call) if *call == number => {}
-        Planned::Operation(..) | Planned::Call(_) => return None,
+        Planned::Row(of, prefix) if *of == operation => {
+            let asked: Value = serde_json::from_slice(body).unwrap();
+            if !asked["Key"]["pk"]["S"].as_str().is_some_and(|pk| pk.starts_with(*prefix)) {
+                return None;
+            }
+        }
+        Planned::Operation(..) | Planned::Call(_) | Planned::Row(..) => return None,
     }
     let disturbance = *disturbance;
     if matches!(disturbance, Disturbance::AnswerLost | Disturbance::PutOff) {

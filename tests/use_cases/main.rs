@@ -18,3 +18,4 @@ mod sign_in;
 mod sign_in_in_flight;
 mod store;
 mod table;
+mod waits;

@@ -14,7 +14,7 @@ use crate::{
 
 /// A running secret.
 pub struct Secret {
-    url: String,
+    pub url: String,
     content: Arc<Mutex<Content>>,
     server: tokio::task::JoinHandle<()>,
 }

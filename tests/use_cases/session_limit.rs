@@ -119,9 +119,7 @@ async fn a_session_that_is_used_meanwhile_stays() {
     let meanwhile = async {
         line.arrived().await;
         let client = client("192.0.2.1");
-        let (version, scopes) = (old.session.password_version, None);
-        let attempt =
-            RefreshAttempt { counter: 0, password_version: version, scopes, idle: POLICY.idle, client: &client };
+        let attempt = RefreshAttempt { counter: 0, scopes: None, idle: POLICY.idle, client: &client };
         let (john, now) = (username("johndoe"), instance.clock.now());
         instance.table.store.advance_session(&john, &old.session.id, &attempt, now).await.unwrap();
         line.release();

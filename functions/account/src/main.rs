@@ -22,6 +22,7 @@ async fn main() -> Result<(), BoxError> {
     let (cost, failures) = (function.setting(&BCRYPT_COST)?, function.setting(&FAILURES_PER_ADDRESS)?);
     let authenticator = Authenticator::new(store.clone(), cost, failures, clock.clone(), function.random());
     let account = Account { password_change: PasswordChange { store, authenticator, clock } };
+    account.password_change.store.connect(2).await;
     let router = Router::new().route(routes::CHANGE_PASSWORD, |call| account.change_password(call));
     function.serve(router).await
 }

@@ -12,8 +12,9 @@ use tracing::warn;
 async fn main() -> Result<(), BoxError> {
     let function = Function::start(env!("CARGO_PKG_NAME"))?;
     let endpoint = TokenEndpoint::of(&function)?;
-    // Lambda gives full speed to the start; a failure is tried again by the first request.
-    if let Err(error) = endpoint.tokens.keys.keys().await {
+    // Lambda gives full speed to the start; a failure is tried again by the first request, which makes two calls at once.
+    let (keys, ()) = tokio::join!(endpoint.tokens.keys.keys(), endpoint.store.connect(2));
+    if let Err(error) = keys {
         warn!(cause = causes(&error), "no signing keys yet");
     }
     let router = Router::new()

@@ -27,6 +27,7 @@ use crate::session_view::SessionView;
 async fn main() -> Result<(), BoxError> {
     let function = Function::start(env!("CARGO_PKG_NAME"))?;
     let sessions = Sessions { store: function.store(&function.sdk()?)?, clock: function.clock() };
+    sessions.store.connect(1).await;
     let router = Router::new()
         .route(routes::LOGOUT, |call| sessions.log_out(call))
         .route(routes::LIST_SESSIONS, |call| sessions.list(call))

@@ -30,6 +30,7 @@ use crate::{
 async fn main() -> Result<(), BoxError> {
     let function = Function::start(env!("CARGO_PKG_NAME"))?;
     let users = Users { store: function.store(&function.sdk()?)?, clock: function.clock() };
+    users.store.connect(1).await;
     let router = Router::new()
         .route(routes::LIST_USERS, |call| users.list(call))
         .route(routes::SHOW_USER, |call| users.show(call))

@@ -123,6 +123,12 @@ impl<R: ReadKeys> KeyCache<R> {
         Ok(keys)
     }
 
+    /// The keys that were read last, however old; `None` where none have been.
+    #[must_use]
+    pub fn at_hand(&self) -> Option<Arc<R::Keys>> {
+        self.lock().keys.clone()
+    }
+
     /// Reads the keys anew; where that fails, says so in the log.
     ///
     /// # Errors

@@ -7,19 +7,18 @@
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use rand::CryptoRng;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Store, StoreError, UnreadableRow, requests,
-    rows::{self, Item, as_number, as_set, as_text, number, text, values},
+    Store, StoreError, UnreadableRow,
+    pairs::{PairWrite, SeenPair},
+    requests,
+    rows::{self, Item, as_number, as_set, number, text, values},
     unavailable,
 };
 use crate::values::{
-    guessing::{Address, FailuresPerAddress, GUESSES_PER_WINDOW, Limit, Network, Pair, Tally, Throttled, Window},
-    session::random_identifier,
+    guessing::{Address, FailuresPerAddress, GUESSES_PER_WINDOW, Limit, Network, Pair, Throttled, Window},
     time::Timestamp,
     username::Username,
 };
@@ -34,10 +33,9 @@ pub const COUNTING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The counts that a guess has to pass, as they were read.
 pub struct GuessCounts {
-    username: Username,
-    address: Address,
-    now: Timestamp,
-    pair: Option<PairRow>,
+    guess: Guess,
+    /// The pair, which holds the guess already where its address is known and near no delay.
+    pair: SeenPair,
     /// The guesses at the account in this window.
     guesses: u64,
     /// The failures from the address in this window, with those from the networks that it is in.
@@ -45,16 +43,16 @@ pub struct GuessCounts {
 }
 
 impl GuessCounts {
-    /// The counts for a guess at an account from an address, from the rows of both and of the account.
+    /// The counts for a guess, from its pair and the row of the account's window.
     pub(super) fn new(
-        (username, address, now): (Username, Address, Timestamp),
-        (pair, ceiling): (Option<Item>, Option<Item>),
+        guess: Guess,
+        pair: SeenPair,
+        ceiling: Option<Item>,
         failures: Vec<(Network, u64)>,
     ) -> Result<Self, UnreadableRow> {
-        let pair = pair.map(|row| rows::read(row, PairRow::deserialize)).transpose()?;
         let ceiling = ceiling.map(|row| rows::read(row, CeilingRow::deserialize)).transpose()?;
         let guesses = ceiling.map_or(0, |row| row.guesses.len() as u64);
-        Ok(Self { username, address, now, pair, guesses, failures })
+        Ok(Self { guess, pair, guesses, failures })
     }
 
     /// The limit that keeps all but known addresses out, where one has been reached.
@@ -62,17 +60,17 @@ impl GuessCounts {
         let is_spent = self.failures.iter().any(|(network, failures)| *failures >= network.budget(per_address));
         let is_full = self.guesses >= GUESSES_PER_WINDOW;
         let limit = is_spent.then_some(Limit::Client).or(is_full.then_some(Limit::Account));
-        limit.map(|limit| Window::of(self.now).refusal(limit, self.now))
+        limit.map(|limit| self.guess.window().refusal(limit, self.guess.made))
     }
 }
 
 /// A guess that was counted, and may be made.
 #[derive(Debug)]
 pub struct Guess {
-    username: Username,
-    address: Address,
-    id: String,
-    made: Timestamp,
+    pub(super) username: Username,
+    pub(super) address: Address,
+    pub(super) id: String,
+    pub(super) made: Timestamp,
     /// Whether the account's window holds the guess already: that of a known address joins it once it was wrong.
     is_at_ceiling: bool,
     /// The limit that keeps all but known addresses out. What it says is what whoever guesses wrong is told.
@@ -80,58 +78,13 @@ pub struct Guess {
 }
 
 impl Guess {
-    fn window(&self) -> Window {
+    /// A guess that isn't counted yet.
+    pub(super) fn new(username: Username, address: Address, id: String, made: Timestamp) -> Self {
+        Self { username, address, id, made, is_at_ceiling: false, closed: None }
+    }
+
+    pub(super) fn window(&self) -> Window {
         Window::of(self.made)
-    }
-}
-
-/// The row of an account and an address together. Its `pk` is `ATTEMPT#` and a digest of `pair`, the username in lower
-/// case and the address, its `sk` is `ATTEMPT`.
-#[derive(Serialize, Deserialize)]
-struct PairRow {
-    /// N: guesses since the last sign-in.
-    #[serde(deserialize_with = "as_number::count")]
-    failures: u64,
-    /// N: seconds since 1970.
-    #[serde(deserialize_with = "as_number::time")]
-    blocked_until: Timestamp,
-    /// N: guesses that were heard from a known address alone, which `failures` leaves out; absent where there are none.
-    #[serde(default, deserialize_with = "as_number::count")]
-    past_limits: u64,
-    /// N: seconds since 1970: `blocked_until` for those.
-    #[serde(default, deserialize_with = "as_number::time")]
-    past_limits_until: Timestamp,
-    /// N: seconds since 1970; absent where nobody has signed in from the address.
-    #[serde(default, deserialize_with = "as_number::optional_time", skip_serializing_if = "Option::is_none")]
-    known_until: Option<Timestamp>,
-    /// S: differs after every write: what a later one compares.
-    #[serde(deserialize_with = "as_text::string")]
-    last_guess: String,
-    /// N: seconds since 1970: when the row says nothing any more.
-    #[serde(deserialize_with = "as_number::time")]
-    expires_at: Timestamp,
-}
-
-impl PairRow {
-    fn new(pair: &Pair, last_guess: String) -> Self {
-        let Pair { tally, past_limits, known_until } = *pair;
-        Self {
-            failures: tally.failures,
-            blocked_until: tally.blocked_until,
-            past_limits: past_limits.failures,
-            past_limits_until: past_limits.blocked_until,
-            known_until,
-            last_guess,
-            expires_at: pair.expires(),
-        }
-    }
-
-    fn pair(&self) -> Pair {
-        Pair {
-            tally: Tally { failures: self.failures, blocked_until: self.blocked_until },
-            past_limits: Tally { failures: self.past_limits, blocked_until: self.past_limits_until },
-            known_until: self.known_until,
-        }
     }
 }
 
@@ -154,13 +107,6 @@ impl CeilingRow {
     }
 }
 
-/// What became of a write to a pair's row.
-enum PairWrite {
-    Done,
-    /// The row isn't as it was expected to be, but so; `None`: there is none.
-    Other(Option<PairRow>),
-}
-
 impl Store {
     /// Counts a guess at an account's password, before the password is looked at; whether there is such an account
     /// makes no difference. A guess that isn't taken isn't counted.
@@ -173,31 +119,37 @@ impl Store {
         &self,
         counts: GuessCounts,
         per_address: FailuresPerAddress,
-        rng: &mut impl CryptoRng,
     ) -> Result<Result<Guess, Throttled>, StoreError> {
         let closed = counts.closed(per_address);
-        let GuessCounts { username, address, now: made, pair, .. } = counts;
-        let guess = Guess { username, address, id: random_identifier(rng), made, is_at_ceiling: false, closed };
-        tokio::time::timeout(COUNTING_TIMEOUT, self.count(guess, pair)).await.map_err(unavailable)?
+        let guess = Guess { closed, ..counts.guess };
+        if closed.is_none() && counts.pair.holds_guess {
+            return Ok(Ok(guess));
+        }
+        tokio::time::timeout(COUNTING_TIMEOUT, Box::pin(self.count(guess, counts.pair))).await.map_err(unavailable)?
     }
 
-    async fn count(&self, mut guess: Guess, mut seen: Option<PairRow>) -> Result<Result<Guess, Throttled>, StoreError> {
+    async fn count(&self, mut guess: Guess, mut seen: SeenPair) -> Result<Result<Guess, Throttled>, StoreError> {
         let now = guess.made;
         for _ in 0..ROUNDS {
-            let pair = seen.as_ref().map_or(Pair::NEW, PairRow::pair);
-            let guessed = match pair.guess(guess.closed, now) {
-                Ok(guessed) => guessed,
+            let (pair, refusal) = match seen.pair.guess(guess.closed, now) {
+                Ok(guessed) => (guessed, None),
+                // It was counted before the limit was known, and is taken back.
+                Err(throttled) if seen.holds_guess => (seen.pair, Some(throttled)),
                 Err(throttled) => return self.refuse(guess, throttled).await,
             };
-            // Before the pair, so that an address has a row only where its guess was taken.
-            if !guess.is_at_ceiling && !pair.is_known(now) {
-                if !self.count_at_ceiling(&guess).await? {
-                    return Ok(Err(guess.window().refusal(Limit::Account, now)));
+            let joins = refusal.is_none() && !guess.is_at_ceiling && !seen.pair.is_known(now);
+            let ceiling = async { if joins { self.count_at_ceiling(&guess).await } else { Ok(true) } };
+            let (fits, written) = tokio::join!(ceiling, self.write_pair(&guess, &seen, &pair));
+            let (fits, written) = (fits?, written?);
+            if !fits {
+                if let PairWrite::Done = written {
+                    self.take_back(&guess, &seen).await?;
                 }
-                guess.is_at_ceiling = true;
+                return Ok(Err(guess.window().refusal(Limit::Account, now)));
             }
-            match self.count_at_pair(&guess, seen.as_ref(), &guessed).await? {
-                PairWrite::Done => return Ok(Ok(guess)),
+            guess.is_at_ceiling |= joins;
+            match written {
+                PairWrite::Done => return Ok(refusal.map_or(Ok(guess), Err)),
                 PairWrite::Other(other) => seen = other,
             }
         }
@@ -211,12 +163,8 @@ impl Store {
     /// [`StoreError::Unavailable`] where a row can't be written. Then the guess stays counted.
     pub async fn guess_was_right(&self, guess: &Guess, now: Timestamp) -> Result<(), StoreError> {
         let pair = Pair::signed_in(now);
-        // Another than before, so that whoever has read the row and not yet written it reads it anew.
-        let row = PairRow::new(&pair, format!("{}.right", guess.id));
-        let known = self.set_pair(guess, &row)?.send();
-        let (known, given_back) = tokio::join!(known, self.give_back(guess));
-        known.map_err(unavailable)?;
-        given_back
+        let (known, given_back) = tokio::join!(self.know_pair(guess, &pair), self.give_back(guess));
+        known.and(given_back)
     }
 
     /// Counts a guess that was wrong as a failure of its address, and of its account where it isn't counted there yet.
@@ -239,37 +187,6 @@ impl Store {
             return Ok(Err(guess.window().refusal(Limit::Account, guess.made)));
         }
         self.count_failure(guess.address, guess.window(), per_address).await.map(Ok)
-    }
-
-    /// Counts the guess at its pair, whose row has to be as it was seen.
-    async fn count_at_pair(&self, guess: &Guess, seen: Option<&PairRow>, pair: &Pair) -> Result<PairWrite, StoreError> {
-        let row = PairRow::new(pair, guess.id.clone());
-        let update = self.set_pair(guess, &row)?;
-        let update = match seen {
-            None => update.condition_expression("attribute_not_exists(pk)"),
-            Some(seen) => update
-                .condition_expression("last_guess = :seen")
-                .expression_attribute_values(":seen", text(&seen.last_guess)),
-        };
-        let requests::Write::Refused(seen) = requests::update_or_find(update).await? else {
-            return Ok(PairWrite::Done);
-        };
-        let seen = seen.map(|seen| rows::read(seen, PairRow::deserialize)).transpose()?;
-        // The write had happened, its answer was lost, and the SDK has repeated it.
-        let is_ours = seen.as_ref().is_some_and(|seen| seen.last_guess == row.last_guess);
-        Ok(if is_ours { PairWrite::Done } else { PairWrite::Other(seen) })
-    }
-
-    /// Puts these values into the row of the guess's pair.
-    fn set_pair(&self, guess: &Guess, row: &PairRow) -> Result<UpdateItemFluentBuilder, StoreError> {
-        let values = values(row)?;
-        let mut names: Vec<&str> = values.keys().map(|name| name.trim_start_matches(':')).collect();
-        names.sort_unstable();
-        let sets: Vec<String> = names.iter().map(|name| format!("{name} = :{name}")).collect();
-        Ok(self
-            .update_count(pair_key(&guess.username, guess.address))
-            .update_expression(format!("SET {}", sets.join(", ")))
-            .set_expression_attribute_values(Some(values)))
     }
 
     /// Counts the guess in its account's window. `false`: the window is full.
@@ -306,18 +223,13 @@ impl Store {
     }
 }
 
-/// The key of the row of an account and an address together.
-pub(super) fn pair_key(username: &Username, address: Address) -> Item {
-    key("pair", username, address)
-}
-
 /// The key of the row of an account and a half-hour.
 pub(super) fn ceiling_key(username: &Username, window: Window) -> Item {
     key("ceiling", username, window.number())
 }
 
-/// No part can hold the line break between them.
-fn key(kind: &str, username: &Username, part: impl std::fmt::Display) -> Item {
+/// The key of the row of an account and what makes it of this kind. No part can hold the line break between them.
+pub(super) fn key(kind: &str, username: &Username, part: impl std::fmt::Display) -> Item {
     digest_key(&format!("{kind}\n{}\n{part}", username.folded()))
 }
 

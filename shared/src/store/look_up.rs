@@ -1,13 +1,16 @@
-//! What has to be known before a password is looked at, in one call: the account, and the counts that say whether.
+//! What has to be known before a password is looked at: the account, and the counts that say whether.
+
+use rand::CryptoRng;
 
 use super::{
     Store, StoreError, UnreadableRow,
     failures::{failures_key, failures_of},
-    guesses::{GuessCounts, ceiling_key, pair_key},
+    guesses::{Guess, GuessCounts, ceiling_key},
     users::{read_account, user_keys},
 };
 use crate::values::{
-    guessing::{Address, Network, Window},
+    guessing::{Address, Network},
+    session::random_identifier,
     time::Timestamp,
     user::User,
     username::Username,
@@ -22,28 +25,37 @@ pub struct LookUp {
 }
 
 impl Store {
-    /// The account of this name, and the counts for a guess at it from this address, all read consistently. The same is
-    /// read for every name.
+    /// The account of this name, and the counts for a guess at it from this address, all read consistently by one call.
+    /// Beside that call the guess is counted already where the address is known and near no delay. For every name the
+    /// same calls are made.
     ///
     /// # Errors
-    /// [`StoreError`] where rows can't be read, the account's alone excepted.
-    pub async fn look_up(&self, username: &Username, address: Address, now: Timestamp) -> Result<LookUp, StoreError> {
-        let window = Window::of(now);
+    /// [`StoreError`] where rows can't be read, the account's alone excepted, or the guess can't be counted.
+    pub async fn look_up(
+        &self,
+        username: &Username,
+        address: Address,
+        now: Timestamp,
+        rng: &mut impl CryptoRng,
+    ) -> Result<LookUp, StoreError> {
+        let guess = Guess::new(username.clone(), address, random_identifier(rng), now);
         let networks: Vec<Network> = Network::of(address).collect();
         let counts_table = self.counts_table()?;
         let mut keys: Vec<_> = user_keys(username).map(|key| (self.table.as_str(), key)).into();
-        keys.push((counts_table, pair_key(username, address)));
-        keys.push((counts_table, ceiling_key(username, window)));
-        keys.extend(networks.iter().map(|network| (counts_table, failures_key(*network, window))));
+        keys.push((counts_table, ceiling_key(username, guess.window())));
+        keys.extend(networks.iter().map(|network| (counts_table, failures_key(*network, guess.window()))));
+        // In boxes, because what waits side by side would make the future of every call as large as both.
+        let (rows, pair) =
+            tokio::join!(Box::pin(self.get_all_in_time(&keys)), Box::pin(self.count_where_known(&guess)));
         // As many as there are keys, in the same order.
-        let mut rows = self.get_all_in_time(&keys).await?.into_iter();
+        let mut rows = rows?.into_iter();
         let mut next = || rows.next().flatten();
-        let (user, credential, pair, ceiling) = (next(), next(), next(), next());
+        let (user, credential, ceiling) = (next(), next(), next());
         let mut failures = Vec::with_capacity(networks.len());
         for network in networks {
             failures.push((network, failures_of(next())?));
         }
-        let counts = GuessCounts::new((username.clone(), address, now), (pair, ceiling), failures)?;
+        let counts = GuessCounts::new(guess, pair?, ceiling, failures)?;
         Ok(LookUp { user: read_account(user, credential), counts })
     }
 }

@@ -25,6 +25,8 @@ use crate::{
 
 /// How many rows are read by one call, where not all of their attributes are.
 const ROWS_AT_ONCE: usize = 250;
+/// How long a function that starts waits for the table.
+const CONNECTING: Duration = Duration::from_secs(1);
 /// How many sessions are ended at the same time.
 const AT_ONCE: usize = 16;
 
@@ -59,6 +61,20 @@ struct AgeRow {
 const AGE: &str = "pk, sk, last_used_at, ends_at, expires_at, ended_at";
 
 impl Store {
+    /// Opens so many connections to the table while a function starts, so that its first request need not: by asking at
+    /// the same time for the sessions of no account, which all that know sessions may. It takes a second at most, and
+    /// where it fails that request opens them itself.
+    pub async fn connect(&self, connections: usize) {
+        let mut asking = JoinSet::new();
+        for _ in 0..connections {
+            let nobodys = self.client.query().table_name(&self.table).key_condition_expression("pk = :pk");
+            asking.spawn(nobodys.expression_attribute_values(":pk", text("SESSION#")).limit(1).send());
+        }
+        if tokio::time::timeout(CONNECTING, asking.join_all()).await.is_err() {
+            warn!("the table did not answer while the function started");
+        }
+    }
+
     /// Up to `size` of the account's sessions, those that are over among them: the ones that come after `after` by
     /// their identifiers; read consistently. The last page may be empty.
     ///

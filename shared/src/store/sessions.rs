@@ -126,8 +126,6 @@ impl LifespanRow {
 pub struct RefreshAttempt<'a> {
     /// The counter's value that the token is for.
     pub counter: u64,
-    /// The account's, as it is now.
-    pub password_version: u64,
     /// What the session must have been granted; nothing, where the client asks for all of it.
     pub scopes: Option<&'a Scopes>,
     /// How long the session goes on without another refresh.
@@ -172,8 +170,8 @@ impl Store {
     ) -> Result<RefreshOutcome, StoreError> {
         let mut set = "SET #counter = #counter + :one, last_used_at = :now, expires_at = :expires".to_owned();
         let mut remove = String::new();
-        let mut condition = "#counter = :counter AND password_version = :version AND expires_at > :now \
-                             AND ends_at > :now AND attribute_not_exists(ended_at)"
+        let mut condition = "#counter = :counter AND expires_at > :now AND ends_at > :now \
+                             AND attribute_not_exists(ended_at)"
             .to_owned();
         let mut update = self
             .update(session_key(username, session))
@@ -182,8 +180,7 @@ impl Store {
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":now", timestamp(now))
             .expression_attribute_values(":expires", timestamp(now.after(attempt.idle)))
-            .expression_attribute_values(":counter", number(attempt.counter))
-            .expression_attribute_values(":version", number(attempt.password_version));
+            .expression_attribute_values(":counter", number(attempt.counter));
         for (name, hint) in [("address", &attempt.client.address), ("user_agent", &attempt.client.user_agent)] {
             if let Some(hint) = hint {
                 set = set + ", " + name + " = :" + name;

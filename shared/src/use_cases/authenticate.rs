@@ -140,8 +140,9 @@ impl Authenticator {
         client: &Client,
     ) -> Result<Authenticated, AuthenticationError> {
         let address = Address::of(client.address.as_deref());
-        let LookUp { user, counts } = self.store.look_up(username, address, self.clock.now()).await?;
-        let counted = self.store.count_guess(counts, self.failures_per_address, &mut { self.random }).await?;
+        let looked_up = self.store.look_up(username, address, self.clock.now(), &mut { self.random }).await?;
+        let LookUp { user, counts } = looked_up;
+        let counted = self.store.count_guess(counts, self.failures_per_address).await?;
         let guess = counted.map_err(AuthenticationError::Throttled)?;
         match self.verify(user, password).await? {
             Ok(user) => Ok(Authenticated { user, guess }),

@@ -60,11 +60,14 @@ impl PasswordChange {
         client: &Client,
     ) -> Result<Removal, PasswordChangeError> {
         let authenticated = self.authenticator.authenticate(username, current, client).await?;
-        self.authenticator.note(&authenticated).await;
-        let user = authenticated.user;
+        let user = &authenticated.user;
         let hash = self.authenticator.hash(new).await?;
         let now = self.clock.now();
-        if !self.store.replace_password(&user, &hash, now).await.map_err(Unavailable::from)? {
+        // Neither decides anything for the other. In boxes, because what waits side by side would make the future of
+        // every call as large as both.
+        let replacement = Box::pin(self.store.replace_password(user, &hash, now));
+        let (replaced, ()) = tokio::join!(replacement, Box::pin(self.authenticator.note(&authenticated)));
+        if !replaced.map_err(Unavailable::from)? {
             return Err(PasswordChangeError::AccountChanged);
         }
         let ended = self.store.remove_sessions(&user.username, None, now, REMOVAL_TIME).await;

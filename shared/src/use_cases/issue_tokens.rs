@@ -79,6 +79,11 @@ impl TokenIssuer {
         if ring.signing(self.clock.now()).is_none() { self.newer_ring(ring).await } else { Ok(ring) }
     }
 
+    /// Whether the ring that was read last has a key that signs now.
+    pub(super) fn may_sign(&self) -> bool {
+        self.keys.at_hand().is_some_and(|ring| ring.signing(self.clock.now()).is_some())
+    }
+
     /// The ring, with a key that signs now.
     pub(super) async fn signing_ring(&self) -> Result<Arc<SigningKeys>, Unavailable> {
         let ring = self.ring().await?;

@@ -122,13 +122,22 @@ impl Refresh<'_> {
         issuer: &str,
         client: &Client,
     ) -> Result<TokenPair, RefreshError> {
-        let ring = self.ring_of(&request.token).await?;
+        let at_hand = self.tokens.keys.at_hand();
+        let of_at_hand = at_hand.as_ref().and_then(|ring| refresh_token::verify(&request.token, ring).ok());
+        // In boxes, because what waits side by side would make the future of every call as large as both.
+        let (ring, moved) = if let Some(presented) = of_at_hand {
+            // A ring that is too old is read anew beside the table's calls.
+            tokio::join!(Box::pin(self.tokens.ring()), Box::pin(self.move_on(&presented, request, client)))
+        } else {
+            let ring = self.ring_of(&request.token).await?;
+            let presented = refresh_token::verify(&request.token, &ring).map_err(|_| RefreshRefusal::NotOurs)?;
+            let moved = Box::pin(self.move_on(&presented, request, client)).await;
+            (Ok(ring), moved)
+        };
+        let (user, session, shared_with) = moved?;
+        let ring = ring?;
+        // The ring that counts is the newer one.
         let presented = refresh_token::verify(&request.token, &ring).map_err(|_| RefreshRefusal::NotOurs)?;
-        let user = self.session_owner(&presented).await?;
-        if request.scopes.as_ref().is_some_and(|scopes| !scopes.is_subset(&user.scopes)) {
-            return Err(RefreshError::InvalidScope);
-        }
-        let (session, shared_with) = self.advance(&presented, &user, request.scopes.as_ref(), client).await?;
         let scopes = request.scopes.clone().unwrap_or_else(|| session.scopes.intersection(&user.scopes));
         let pair = self.tokens.issue(&ring, issuer, (user.username, session, scopes), |_, _, _| {
             presented.successor().ok_or_else(|| Unavailable::because("the session's counter is at its end"))
@@ -152,42 +161,72 @@ impl Refresh<'_> {
         }
     }
 
-    /// The account that the session belongs to, as long as it may sign in.
-    async fn session_owner(&self, presented: &PresentedToken<'_>) -> Result<User, RefreshError> {
-        // The name in a token of ours is no secret to its holder, so that an outage may tell an unreadable account.
-        match self.store.find_user(&presented.username).await? {
-            Some(user) if user.status == Status::Active => Ok(user),
-            _ => Err(self.end(presented, RefreshRefusal::UserGone).await?),
-        }
-    }
-
-    /// Moves the session on, or finds that it has been moved by the same token a moment ago; gives also who did that,
-    /// where it is another client.
-    async fn advance(
+    /// Moves the session on, or finds that it has been moved by the same token a moment ago, for an account that may sign
+    /// in; gives also who did that, where it is another client.
+    ///
+    /// The account is read beside the move: what it says then, not what it said before, decides whether there are
+    /// tokens, and a session of an account that is gone, disabled or has another password is ended.
+    async fn move_on(
         &self,
         presented: &PresentedToken<'_>,
-        user: &User,
-        scopes: Option<&Scopes>,
+        request: &RefreshRequest,
         client: &Client,
-    ) -> Result<(Session, Option<Client>), RefreshError> {
+    ) -> Result<(User, Session, Option<Client>), RefreshError> {
         let now = self.tokens.clock.now();
         let attempt = RefreshAttempt {
             counter: presented.counter,
-            password_version: user.password_version,
-            scopes,
+            scopes: request.scopes.as_ref(),
             idle: self.policy.idle,
             client,
         };
-        let session = match self.store.advance_session(&presented.username, &presented.session, &attempt, now).await? {
-            RefreshOutcome::Advanced(session) => return Ok((session, None)),
-            RefreshOutcome::Unchanged(None) => return Err(RefreshRefusal::SessionOver.into()),
-            RefreshOutcome::Unchanged(Some(session)) => session,
+        let owner = self.store.find_user(&presented.username);
+        let advance = self.store.advance_session(&presented.username, &presented.session, &attempt, now);
+        let (owner, advance) = (Box::pin(owner), Box::pin(advance));
+        let (owner, outcome) = if let Some(scopes) = &request.scopes {
+            let owner = owner.await?.filter(|user| user.status == Status::Active);
+            // The token of a request that asks for too much stays unused.
+            if owner.as_ref().is_some_and(|user| !scopes.is_subset(&user.scopes)) {
+                return Err(RefreshError::InvalidScope);
+            }
+            (Ok(owner), advance.await)
+        } else {
+            tokio::join!(owner, advance)
         };
-        if let Some(reason) = over(&session, user, now) {
-            return Err(match reason {
-                RefreshRefusal::PasswordChanged => self.end(presented, reason).await?,
-                reason => reason.into(),
-            });
+        // The name in a token of ours is no secret to its holder, so that an outage may tell an unreadable account.
+        let Some(user) = owner?.filter(|user| user.status == Status::Active) else {
+            return Err(self.end(presented, RefreshRefusal::UserGone).await?);
+        };
+        match self.judge(presented, &user, &attempt, outcome?, now).await? {
+            (session, true) => Ok((user, session, None)),
+            (session, false) => {
+                let other = (session.client != *client).then(|| session.client.clone());
+                Ok((user, session, other))
+            }
+        }
+    }
+
+    /// The session as the table gave it, and whether this token has moved it on; otherwise the same token did so a moment
+    /// ago.
+    async fn judge(
+        &self,
+        presented: &PresentedToken<'_>,
+        user: &User,
+        attempt: &RefreshAttempt<'_>,
+        outcome: RefreshOutcome,
+        now: Timestamp,
+    ) -> Result<(Session, bool), RefreshError> {
+        let (session, moved) = match outcome {
+            RefreshOutcome::Unchanged(None) => return Err(RefreshRefusal::SessionOver.into()),
+            RefreshOutcome::Advanced(session) => (session, true),
+            RefreshOutcome::Unchanged(Some(session)) => (session, false),
+        };
+        match over(&session, user, now) {
+            Some(RefreshRefusal::PasswordChanged) => {
+                return Err(self.end(presented, RefreshRefusal::PasswordChanged).await?);
+            }
+            Some(reason) => return Err(reason.into()),
+            None if moved => return Ok((session, true)),
+            None => {}
         }
         let token_use = session.token_use(presented.counter, self.policy, now);
         if token_use == RefreshTokenUse::Reused {
@@ -195,14 +234,11 @@ impl Refresh<'_> {
             let (user, session, other_address) = (user.username.clone(), session.id, session.client.address);
             return Err(RefreshError::Reused(Box::new(Reuse { user, session, other_address })));
         }
-        if scopes.is_some_and(|scopes| !scopes.is_subset(&session.scopes)) {
+        if attempt.scopes.is_some_and(|scopes| !scopes.is_subset(&session.scopes)) {
             return Err(RefreshError::InvalidScope);
         }
         match token_use {
-            RefreshTokenUse::JustUsed => {
-                let other = (session.client != *client).then(|| session.client.clone());
-                Ok((session, other))
-            }
+            RefreshTokenUse::JustUsed => Ok((session, false)),
             RefreshTokenUse::Next | RefreshTokenUse::Reused => {
                 Err(Unavailable::because("the session could not be moved on").into())
             }

@@ -91,9 +91,24 @@ impl SignIn<'_> {
         issuer: &str,
         client: Client,
     ) -> Result<TokenPair, SignInError> {
+        if !self.tokens.may_sign() {
+            // Without a key no guess is counted.
+            self.tokens.signing_ring().await?;
+        }
+        // A ring that is too old is read anew while the password is looked at. In boxes, as below.
+        let authentication = Box::pin(self.authenticator.authenticate(&request.username, &request.password, &client));
+        let (ring, authenticated) = tokio::join!(Box::pin(self.tokens.signing_ring()), authentication);
         // First what doesn't depend on the user: an outage must not tell known names from unknown ones.
-        let ring = self.tokens.signing_ring().await?;
-        let authenticated = self.authenticator.authenticate(&request.username, &request.password, &client).await?;
+        let (ring, authenticated) = match (ring, authenticated) {
+            (Ok(ring), authenticated) => (ring, authenticated?),
+            (Err(outage), authenticated) => {
+                if let Ok(authenticated) = &authenticated {
+                    // The password was right all the same.
+                    self.authenticator.note(authenticated).await;
+                }
+                return Err(outage.into());
+            }
+        };
         self.authenticator.renew_hash(&authenticated.user, &request.password).await;
         let pair = match self.make_tokens(&ring, issuer, &authenticated.user, request, client) {
             Ok(pair) => pair,

@@ -1,9 +1,14 @@
 //! The rows that count guesses.
 
+use std::time::Duration;
+
 use rand::{rand_core::UnwrapErr, rngs::SysRng};
 use shared::{
-    guessing::{Address, FORGOTTEN_AFTER, FailuresPerAddress, GUESSES_PER_WINDOW, KNOWN_FOR, Limit, Throttled, Window},
-    store::{Guess, Store, StoreError},
+    guessing::{
+        Address, FORGOTTEN_AFTER, FREE_FAILURES, FailuresPerAddress, GUESSES_PER_WINDOW, KNOWN_FOR, Limit, Pair, Tally,
+        Throttled, Window,
+    },
+    store::{Guess, GuessCounts, Store, StoreError},
     time::Timestamp,
 };
 
@@ -11,8 +16,13 @@ use super::{assert_names_what_is_unusable, n, time};
 use crate::table::{NOW, Row, Table, store, username};
 
 async fn count(store: &Store, address: &str, now: Timestamp) -> Result<Result<Guess, Throttled>, StoreError> {
-    let counts = store.look_up(&username("JohnDoe"), Address::of(Some(address)), now).await?.counts;
-    store.count_guess(counts, per_address(), &mut UnwrapErr(SysRng)).await
+    let counts = look_up(store, address, now).await?;
+    store.count_guess(counts, per_address()).await
+}
+
+async fn look_up(store: &Store, address: &str, now: Timestamp) -> Result<GuessCounts, StoreError> {
+    let address = Address::of(Some(address));
+    Ok(store.look_up(&username("JohnDoe"), address, now, &mut UnwrapErr(SysRng)).await?.counts)
 }
 
 fn per_address() -> FailuresPerAddress {
@@ -92,6 +102,105 @@ async fn the_account_takes_so_many_from_unknown_addresses() {
     count(&store, "192.0.2.200", Window::of(NOW).ends()).await.unwrap().unwrap();
 }
 
+/// One call counts it, which knows the law without having read the pair.
+#[tokio::test]
+async fn a_known_address_is_counted_as_the_law_says() {
+    let table = Table::create().await;
+    let guess = count(&table.store, "192.0.2.1", NOW).await.unwrap().unwrap();
+    table.store.guess_was_right(&guess, NOW).await.unwrap();
+    let (known, _) = rows(&table).await;
+    let day = FORGOTTEN_AFTER.as_secs();
+    let times = [NOW.0 - day - 1, NOW.0 - day, NOW.0 - day + 1, NOW.0, NOW.0 + 1, NOW.0 + 60];
+    let mut counted = 0;
+    for failures in [0, 1, FREE_FAILURES - 1, FREE_FAILURES, FREE_FAILURES + 1] {
+        for blocked_until in times.map(Timestamp) {
+            for known_until in times.map(Timestamp) {
+                let changes = [
+                    ("failures", n(failures)),
+                    ("blocked_until", time(blocked_until)),
+                    ("known_until", time(known_until)),
+                ];
+                table
+                    .put(
+                        known
+                            .clone()
+                            .into_iter()
+                            .chain(changes.map(|(name, value)| (name.to_owned(), value)))
+                            .collect(),
+                    )
+                    .await;
+                let pair =
+                    Pair { tally: Tally { failures, blocked_until }, known_until: Some(known_until), ..Pair::NEW };
+                let counts = look_up(&table.store, "192.0.2.1", NOW).await.unwrap();
+                let (row, _) = rows(&table).await;
+                let is_counted = row["last_guess"] != known["last_guess"];
+                let is_free = failures == 0 || failures < FREE_FAILURES && blocked_until.after(FORGOTTEN_AFTER) > NOW;
+                assert_eq!(is_counted, pair.is_known(NOW) && is_free, "{pair:?}");
+                if is_counted {
+                    counted += 1;
+                    let lawful = pair.guess(None, NOW).unwrap();
+                    assert_eq!(
+                        (&row["failures"], &row["blocked_until"]),
+                        (&n(lawful.tally.failures), &time(lawful.tally.blocked_until))
+                    );
+                    assert_eq!((&row["known_until"], &row["expires_at"]), (&time(known_until), &known["expires_at"]));
+                    table.store.count_guess(counts, per_address()).await.unwrap().unwrap();
+                    assert_eq!(rows(&table).await.0, row);
+                }
+            }
+        }
+    }
+    assert!(counted > 10, "{counted}");
+}
+
+#[tokio::test]
+async fn beyond_a_limit_a_count_in_advance_is_taken_back() {
+    let table = Table::create().await;
+    let guess = count(&table.store, "192.0.2.1", NOW).await.unwrap().unwrap();
+    table.store.guess_was_right(&guess, NOW).await.unwrap();
+    let (known, _) = rows(&table).await;
+    let now = NOW.after(Duration::from_secs(1));
+    for number in 0..GUESSES_PER_WINDOW {
+        count(&table.store, &format!("198.51.100.{number}"), now).await.unwrap().unwrap();
+    }
+    let pair = async || {
+        let counts = table.counts().await;
+        counts.into_iter().find(|row| row["pk"] == known["pk"]).unwrap()
+    };
+    for guesses in 1..=FREE_FAILURES + 1 {
+        count(&table.store, "192.0.2.1", now).await.unwrap().unwrap();
+        let row = pair().await;
+        assert_eq!((&row["failures"], &row["blocked_until"]), (&known["failures"], &known["blocked_until"]));
+        assert_eq!(row["past_limits"], n(guesses));
+    }
+    let before = pair().await;
+    let refused = count(&table.store, "192.0.2.1", now).await.unwrap().unwrap_err();
+    assert_eq!(refused.limit, Limit::Account);
+    let after = pair().await;
+    for name in ["failures", "blocked_until", "past_limits", "past_limits_until"] {
+        assert_eq!(after[name], before[name], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn who_finds_the_window_just_filled_is_counted_nowhere() {
+    let table = Table::create().await;
+    for number in 1..GUESSES_PER_WINDOW {
+        count(&table.store, &format!("192.0.2.{number}"), NOW).await.unwrap().unwrap();
+    }
+    let late = look_up(&table.store, "198.51.100.7", NOW).await.unwrap();
+    count(&table.store, "192.0.2.200", NOW).await.unwrap().unwrap();
+    let rows_before = table.counts().await;
+    let refused = table.store.count_guess(late, per_address()).await.unwrap().unwrap_err();
+    assert_eq!(refused.limit, Limit::Account);
+    // Its row says what no row would.
+    let rows = table.counts().await;
+    let new: Vec<&Row> = rows.iter().filter(|row| rows_before.iter().all(|before| before["pk"] != row["pk"])).collect();
+    assert_eq!(new.len(), 1);
+    assert_eq!((&new[0]["failures"], &new[0]["blocked_until"]), (&n(0), &n(0)));
+    assert!(!new[0].contains_key("known_until"));
+}
+
 /// A function that counts nothing names no table for it.
 #[tokio::test]
 async fn a_store_without_a_table_of_counts_takes_no_guess() {
@@ -132,7 +241,7 @@ async fn so_it_is_in_the_rows_of_ceilings_and_failures() {
     let table = Table::create().await;
     let guess = count(&table.store, "192.0.2.1", NOW).await.unwrap().unwrap();
     assert_eq!(table.store.guess_was_wrong(&guess, per_address()).await.unwrap(), Ok(None));
-    let read = async || table.store.look_up(&username("JohnDoe"), Address::of(Some("192.0.2.1")), NOW).await.map(drop);
+    let read = async || look_up(&table.store, "192.0.2.1", NOW).await.map(drop);
     let (_, ceiling) = rows(&table).await;
     assert_names_what_is_unusable(&table, &ceiling, &["expires_at"], &["guesses"], read).await;
     let mut all = table.counts().await;

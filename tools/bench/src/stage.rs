@@ -262,8 +262,8 @@ async fn add_user(store: &Store, username: &str, cost: Cost, now: Timestamp) -> 
 /// Makes the address of the sample events a known one of the user's.
 async fn sign_in(store: &Store, username: &str, now: Timestamp) -> Result<(), BoxError> {
     let (username, address) = (Username::parse(username)?, Address::of(Some(ADDRESS)));
-    let counts = store.look_up(&username, address, now).await?.counts;
-    let guess = store.count_guess(counts, "100".parse()?, &mut UnwrapErr(SysRng)).await?;
+    let counts = store.look_up(&username, address, now, &mut UnwrapErr(SysRng)).await?.counts;
+    let guess = store.count_guess(counts, "100".parse()?).await?;
     let guess = guess.map_err(|throttled| format!("a first guess was refused: {}", throttled.limit))?;
     Ok(store.guess_was_right(&guess, now).await?)
 }

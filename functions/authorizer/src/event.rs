@@ -18,7 +18,7 @@ use shared::{
     origin::Provenance,
 };
 
-use crate::routes::{Requested, Route};
+use crate::routes::Requested;
 
 /// A `REQUEST` authorizer's event, of a REST API or of an HTTP API in payload version 1.0 or 2.0.
 #[derive(Deserialize)]
@@ -207,17 +207,17 @@ impl Event {
         GatewayRequest::new(request_id.take(), identity.source_ip.take().or_else(|| http.source_ip.take()))
     }
 
-    /// What an allowing answer is for; `None` where a policy would be needed and the event doesn't say for
+    /// What the answer is about; `None` where a policy would be needed and the event doesn't say for which request of
     /// which API and stage.
-    pub(crate) fn target(&self) -> Option<Target> {
+    pub(crate) fn target(&self) -> Option<Target<'_>> {
         match self.payload() {
-            Payload::Http => Some(Target::Request),
+            Payload::Http => Some(Target::Unnamed),
             Payload::Rest => {
-                let mut parts = self.method_arn.as_deref()?.splitn(3, '/');
+                let arn = self.method_arn.as_deref()?;
+                let mut parts = arn.splitn(3, '/');
                 let (api, stage) = (parts.next()?, parts.next()?);
                 let api_is_whole = api.split(':').nth(2) == Some("execute-api") && !api.ends_with(':');
-                (api_is_whole && !stage.is_empty() && parts.next().is_some())
-                    .then(|| Target::Stage(format!("{api}/{stage}")))
+                (api_is_whole && !stage.is_empty() && parts.next().is_some()).then_some(Target::Arn(arn))
             }
         }
     }
@@ -276,14 +276,25 @@ impl Event {
     }
 }
 
-/// The reach of an allowing answer.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Target {
-    /// The request that was asked for, and no other.
-    Request,
-    /// This API's stage, as an ARN: the gateway may keep a policy and ask it again for another route, so it must be
-    /// right for all of them.
-    Stage(String),
+/// What an answer is about: the request that was asked for, and no other. A gateway that keeps an answer keeps it for
+/// the token, the method and the path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target<'a> {
+    /// A REST API's request, by the ARN that its policy is for.
+    Arn(&'a str),
+    /// An HTTP API's, whose answer doesn't name it.
+    Unnamed,
+}
+
+impl Target<'_> {
+    /// Whether a policy can allow it and nothing else. In a policy's resource `*` and `?` stand for other characters, and
+    /// `${` begins a variable, wherever a client wrote them.
+    pub(crate) fn can_be_named(self) -> bool {
+        match self {
+            Self::Arn(arn) => !arn.contains(['*', '?']) && !arn.contains("${"),
+            Self::Unnamed => true,
+        }
+    }
 }
 
 /// The answer to an event.
@@ -315,7 +326,7 @@ pub enum Answer {
 #[serde(rename_all = "PascalCase")]
 pub struct PolicyDocument {
     version: &'static str,
-    statement: Vec<Statement>,
+    statement: [Statement; 1],
 }
 
 #[derive(Serialize)]
@@ -323,37 +334,23 @@ pub struct PolicyDocument {
 struct Statement {
     action: &'static str,
     effect: &'static str,
-    resource: Vec<String>,
-}
-
-impl Statement {
-    fn new(effect: &'static str, resource: Vec<String>) -> Self {
-        Self { action: "execute-api:Invoke", effect, resource }
-    }
+    resource: [String; 1],
 }
 
 impl Answer {
-    /// Lets the holder of a token through, but for the routes that are `out_of_reach`.
-    pub(crate) fn allow(target: Target, verified: &Verified, out_of_reach: &[&Route]) -> Self {
+    /// Lets the holder of a token through.
+    pub(crate) fn allow(target: Target<'_>, verified: &Verified) -> Self {
         match target {
-            Target::Request => Self::Simple { is_authorized: true, context: Caller::context(verified) },
-            Target::Stage(stage) => {
-                let mut statement = vec![Statement::new("Allow", vec![format!("{stage}/*")])];
-                if !out_of_reach.is_empty() {
-                    let denied = out_of_reach.iter().map(|route| format!("{stage}/{}", route.pattern()));
-                    statement.push(Statement::new("Deny", denied.collect()));
-                }
-                Self::policy(verified, statement)
-            }
+            Target::Arn(arn) => Self::policy(verified, "Allow", arn),
+            Target::Unnamed => Self::Simple { is_authorized: true, context: Caller::context(verified) },
         }
     }
 
-    /// Refuses the holder of a token this request, and all else as long as the gateway keeps the answer: it does so for
-    /// one path, in the way in which that is written, and no pattern need fit that.
-    pub(crate) fn forbid(target: Target, verified: &Verified) -> Self {
+    /// Refuses the holder of a token.
+    pub(crate) fn forbid(target: Target<'_>, verified: &Verified) -> Self {
         match target {
-            Target::Request => Self::refuse(),
-            Target::Stage(stage) => Self::policy(verified, vec![Statement::new("Deny", vec![format!("{stage}/*")])]),
+            Target::Arn(arn) => Self::policy(verified, "Deny", arn),
+            Target::Unnamed => Self::refuse(),
         }
     }
 
@@ -362,10 +359,11 @@ impl Answer {
         Self::Simple { is_authorized: false, context: Context::new() }
     }
 
-    fn policy(verified: &Verified, statement: Vec<Statement>) -> Self {
+    fn policy(verified: &Verified, effect: &'static str, arn: &str) -> Self {
+        let statement = Statement { action: "execute-api:Invoke", effect, resource: [arn.to_owned()] };
         Self::Policy {
             principal_id: verified.subject.to_string(),
-            policy_document: PolicyDocument { version: "2012-10-17", statement },
+            policy_document: PolicyDocument { version: "2012-10-17", statement: [statement] },
             context: Caller::context(verified),
         }
     }
@@ -433,23 +431,27 @@ mod tests {
         assert_eq!(event(&json!({})).take_gateway_request(), GatewayRequest::default());
     }
 
-    fn target(event: &serde_json::Value) -> Option<Target> {
-        serde_json::from_value::<Event>(event.clone()).unwrap().target()
+    #[test]
+    fn a_policy_is_for_the_request_that_was_asked() {
+        for arn in [
+            "arn:aws:execute-api:eu-west-1:123456789012:abc123/prod/GET/protected",
+            "arn:aws-cn:execute-api:cn-north-1:1:a/v1/POST/a/b",
+            "arn:aws:execute-api:eu-west-1:1:a/prod/GET/",
+            "arn:aws:execute-api:eu-west-1:1:a/$default/GET/a%2Ab/$metadata",
+        ] {
+            let event = event(&json!({ "type": "REQUEST", "methodArn": arn }));
+            assert_eq!(event.target(), Some(Target::Arn(arn)));
+            assert!(Target::Arn(arn).can_be_named(), "{arn}");
+        }
     }
 
     #[test]
-    fn a_policy_is_for_the_stage_of_the_request() {
-        for (arn, stage) in [
-            (
-                "arn:aws:execute-api:eu-west-1:123456789012:abc123/prod/GET/protected",
-                "arn:aws:execute-api:eu-west-1:123456789012:abc123/prod",
-            ),
-            ("arn:aws-cn:execute-api:cn-north-1:1:a/v1/POST/a/b", "arn:aws-cn:execute-api:cn-north-1:1:a/v1"),
-            ("arn:aws:execute-api:eu-west-1:1:a/prod/GET/", "arn:aws:execute-api:eu-west-1:1:a/prod"),
-        ] {
-            let event = json!({ "type": "REQUEST", "methodArn": arn });
-            assert_eq!(target(&event), Some(Target::Stage(stage.to_owned())));
+    fn what_a_policy_takes_for_more_than_itself_is_not_named() {
+        for path in ["*", "users/*", "users/ann?", "a*b", "users/${aws:username}"] {
+            let arn = format!("arn:aws:execute-api:eu-west-1:1:a/prod/GET/{path}");
+            assert!(!Target::Arn(&arn).can_be_named(), "{arn}");
         }
+        assert!(Target::Unnamed.can_be_named());
     }
 
     #[test]
@@ -463,16 +465,17 @@ mod tests {
             "arn:aws:execute-api:eu-west-1:1:/prod/GET/",
             "a//b/c",
         ] {
-            assert_eq!(target(&json!({ "methodArn": arn })), None, "{arn}");
+            assert_eq!(event(&json!({ "methodArn": arn })).target(), None, "{arn}");
         }
-        assert_eq!(target(&json!({})), None);
-        assert_eq!(target(&json!({ "version": "1.0" })), None);
+        assert_eq!(event(&json!({})).target(), None);
+        assert_eq!(event(&json!({ "version": "1.0" })).target(), None);
     }
 
     #[test]
     fn payload_2_0_gets_the_simple_answer() {
-        let event = json!({ "version": "2.0", "type": "REQUEST", "routeArn": "arn:aws:execute-api:eu-west-1:1:a/$default/GET/x" });
-        assert_eq!(target(&event), Some(Target::Request));
+        let arn = "arn:aws:execute-api:eu-west-1:1:a/$default/GET/x";
+        let event = event(&json!({ "version": "2.0", "type": "REQUEST", "routeArn": arn }));
+        assert_eq!(event.target(), Some(Target::Unnamed));
         let refused = serde_json::to_value(Answer::refuse()).unwrap();
         assert_eq!(refused, json!({ "isAuthorized": false, "context": {} }));
     }

@@ -4,11 +4,11 @@
 //!
 //! | event | valid token | refused | outage |
 //! |---|---|---|---|
-//! | REST API, `REQUEST` | a policy for this API and stage | the error `Unauthorized` | another error |
+//! | REST API, `REQUEST` | a policy for this request alone | the error `Unauthorized` | another error |
 //! | HTTP API, payload 2.0 | `isAuthorized: true` | `isAuthorized: false` | another error |
 //!
-//! The policy denies the routes that the token's scopes don't reach ([`RouteScopes`]). Where the request itself is for
-//! one of those, it denies everything, and the simple answer is `false`.
+//! Where the request is for a route that the token's scopes don't reach ([`RouteScopes`]), the policy denies it, and the
+//! simple answer is `false`.
 //!
 //! A token in a cookie counts as one in the header, but for methods that change something: those must come from a page
 //! of the API's own origin or of one of the setting's, because a browser sends cookies whoever made it do so.
@@ -151,18 +151,20 @@ impl Authorizer {
         Ok((answer, record.with("user", &verified.subject).with("session", &verified.session)))
     }
 
-    /// How far a valid token reaches.
+    /// Whether a valid token reaches what was asked for.
     fn reach(
         &self,
         event: &Event,
-        target: Target,
+        target: Target<'_>,
         verified: &Verified,
     ) -> (Result<Answer, AuthorizerError>, CallRecord) {
-        let out_of_reach = self.routes.out_of_reach(&verified.scopes);
-        if out_of_reach.iter().any(|route| route.may_serve(event.requested())) {
-            (Ok(Answer::forbid(target, verified)), CallRecord::refused("insufficient_scope"))
+        let forbid = |reason| (Ok(Answer::forbid(target, verified)), CallRecord::refused(reason));
+        if !self.routes.are_reached(event.requested(), &verified.scopes) {
+            forbid("insufficient_scope")
+        } else if !target.can_be_named() {
+            forbid("wildcard_in_path")
         } else {
-            (Ok(Answer::allow(target, verified, &out_of_reach)), CallRecord::new("allowed"))
+            (Ok(Answer::allow(target, verified)), CallRecord::new("allowed"))
         }
     }
 

@@ -3,7 +3,7 @@
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-input.html> and
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html>
 
-use std::{fmt, marker::PhantomData};
+use std::{borrow::Cow, fmt, marker::PhantomData, ops::Deref};
 
 use serde::{
     Deserialize, Deserializer, Serialize,
@@ -22,58 +22,94 @@ use crate::routes::Requested;
 
 /// A `REQUEST` authorizer's event, of a REST API or of an HTTP API in payload version 1.0 or 2.0.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Event {
-    version: Option<String>,
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+pub(crate) struct Event<'a> {
+    version: Option<Text<'a>>,
     /// The ARN that a REST API wants a policy for: `arn:…:execute-api:region:account:api/stage/METHOD/path`.
-    method_arn: Option<String>,
+    method_arn: Option<Text<'a>>,
     /// The method, as a REST API has it.
-    http_method: Option<String>,
+    http_method: Option<Text<'a>>,
     /// The path of the route, as the template writes it and a REST API has it.
-    resource: Option<String>,
+    resource: Option<Text<'a>>,
     /// The path of the request, as a REST API has it.
-    path: Option<String>,
+    path: Option<Text<'a>>,
     /// The route, as an HTTP API has it: `GET /users/{username}`, or `$default`.
-    route_key: Option<String>,
+    route_key: Option<Text<'a>>,
     /// The path of the request, as an HTTP API has it.
-    raw_path: Option<String>,
+    raw_path: Option<Text<'a>>,
     #[serde(default, deserialize_with = "null_is_none")]
-    headers: Headers<String>,
+    headers: Headers<Text<'a>>,
     #[serde(default, deserialize_with = "null_is_none")]
-    multi_value_headers: Headers<Vec<String>>,
+    multi_value_headers: Headers<Vec<Text<'a>>>,
     /// The cookies, as payload 2.0 has them.
     #[serde(default, deserialize_with = "null_is_none")]
-    cookies: Vec<String>,
+    cookies: Vec<Text<'a>>,
     #[serde(default, deserialize_with = "null_is_none")]
-    request_context: RequestContext,
+    request_context: RequestContext<'a>,
 }
 
 #[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase")]
-struct RequestContext {
-    domain_name: Option<String>,
-    stage: Option<String>,
-    request_id: Option<String>,
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+struct RequestContext<'a> {
+    domain_name: Option<Text<'a>>,
+    stage: Option<Text<'a>>,
+    request_id: Option<Text<'a>>,
     #[serde(default, deserialize_with = "null_is_none")]
-    identity: Identity,
+    identity: Identity<'a>,
     #[serde(default, deserialize_with = "null_is_none")]
-    http: HttpContext,
+    http: HttpContext<'a>,
 }
 
 #[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase")]
-struct Identity {
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+struct Identity<'a> {
     /// The address that the request came from, as a REST API has it.
-    source_ip: Option<String>,
+    source_ip: Option<Text<'a>>,
 }
 
 #[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase")]
-struct HttpContext {
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+struct HttpContext<'a> {
     /// The method, as an HTTP API has it.
-    method: Option<String>,
+    method: Option<Text<'a>>,
     /// The address that the request came from, as an HTTP API has it.
-    source_ip: Option<String>,
+    source_ip: Option<Text<'a>>,
+}
+
+/// A text of the event, borrowed from it unless there is an escape in it.
+#[derive(Debug, PartialEq, Eq)]
+struct Text<'a>(Cow<'a, str>);
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Borrowed<'a>(PhantomData<&'a ()>);
+
+        impl<'de: 'a, 'a> Visitor<'de> for Borrowed<'a> {
+            type Value = Text<'a>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text")
+            }
+
+            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Text<'a>, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Text<'a>, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+
+        deserializer.deserialize_str(Borrowed(PhantomData))
+    }
 }
 
 /// A header that is looked at.
@@ -103,7 +139,7 @@ impl Name {
 struct Headers<V>(Vec<(Name, V)>);
 
 impl<V> Headers<V> {
-    fn values(&self, name: Name) -> impl Iterator<Item = &V> {
+    fn values(&self, name: Name) -> impl Iterator<Item = &V> + Clone {
         self.0.iter().filter(move |(found, _)| *found == name).map(|(_, value)| value)
     }
 }
@@ -196,15 +232,16 @@ pub(crate) enum Payload {
     Http,
 }
 
-impl Event {
+impl Event<'_> {
     pub(crate) fn payload(&self) -> Payload {
         if self.version.as_deref() == Some("2.0") { Payload::Http } else { Payload::Rest }
     }
 
-    /// Takes out which request of the gateway's it is for.
-    pub(crate) fn take_gateway_request(&mut self) -> GatewayRequest {
-        let RequestContext { request_id, identity, http, .. } = &mut self.request_context;
-        GatewayRequest::new(request_id.take(), identity.source_ip.take().or_else(|| http.source_ip.take()))
+    /// Which request of the gateway's it is for.
+    pub(crate) fn gateway_request(&self) -> GatewayRequest {
+        let RequestContext { request_id, identity, http, .. } = &self.request_context;
+        let owned = |text: &Option<Text<'_>>| text.as_deref().map(str::to_owned);
+        GatewayRequest::new(owned(request_id), owned(&identity.source_ip).or_else(|| owned(&http.source_ip)))
     }
 
     /// What the answer is about; `None` where a policy would be needed and the event doesn't say for which request of
@@ -226,23 +263,23 @@ impl Event {
     ///
     /// A REST API sends each header twice, as its last value and as the list of all.
     pub(crate) fn header(&self, name: Name) -> Header<'_> {
-        let single: Vec<&str> = self.headers.values(name).map(String::as_str).collect();
-        let multiple: Vec<&str> = self.multi_value_headers.values(name).flatten().map(String::as_str).collect();
-        match (single.as_slice(), multiple.as_slice()) {
-            ([], []) => Header::Absent,
-            ([value], []) | ([], [value]) => Header::Single(value),
-            ([one], [other]) if one == other => Header::Single(one),
+        let mut single = self.headers.values(name).map(Deref::deref);
+        let mut multiple = self.multi_value_headers.values(name).flatten().map(Deref::deref);
+        match ((single.next(), single.next()), (multiple.next(), multiple.next())) {
+            ((None, _), (None, _)) => Header::Absent,
+            ((Some(value), None), (None, _)) | ((None, _), (Some(value), None)) => Header::Single(value),
+            ((Some(one), None), (Some(other), None)) if one == other => Header::Single(one),
             _ => Header::Repeated,
         }
     }
 
     /// The request's cookies, each text holding one or more of them.
     pub(crate) fn cookies(&self) -> impl Iterator<Item = &str> {
-        let multiple: Vec<&str> = self.multi_value_headers.values(Name::Cookie).flatten().map(String::as_str).collect();
+        let multiple = self.multi_value_headers.values(Name::Cookie).flatten();
         // The single form is the last of the others.
-        let single = self.headers.values(Name::Cookie).map(String::as_str).filter(|_| multiple.is_empty());
-        let single: Vec<&str> = single.collect();
-        self.cookies.iter().map(String::as_str).chain(single).chain(multiple)
+        let is_last = multiple.clone().next().is_some();
+        let single = self.headers.values(Name::Cookie).filter(move |_| !is_last);
+        self.cookies.iter().chain(single).chain(multiple).map(Deref::deref)
     }
 
     /// Whether the method only reads (RFC 9110 section 9.2.1). Without a method it counts as one that may write.
@@ -362,7 +399,7 @@ impl Answer {
     fn policy(verified: &Verified, effect: &'static str, arn: &str) -> Self {
         let statement = Statement { action: "execute-api:Invoke", effect, resource: [arn.to_owned()] };
         Self::Policy {
-            principal_id: verified.subject.to_string(),
+            principal_id: verified.subject.as_str().to_owned(),
             policy_document: PolicyDocument { version: "2012-10-17", statement: [statement] },
             context: Caller::context(verified),
         }
@@ -374,8 +411,18 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn event(value: &serde_json::Value) -> Event {
-        serde_json::from_value(value.clone()).unwrap()
+    /// Tests may leak: an event borrows from its text.
+    fn event(value: &serde_json::Value) -> Event<'static> {
+        serde_json::from_str(value.to_string().leak()).unwrap()
+    }
+
+    #[test]
+    fn texts_are_borrowed_unless_they_are_escaped() {
+        let text = r#"{"httpMethod":"GET","path":"/caf\u00e9","headers":{"Origin":"https:\/\/a.example"}}"#;
+        let event: Event<'_> = serde_json::from_slice(text.as_bytes()).unwrap();
+        assert!(matches!(event.http_method, Some(Text(Cow::Borrowed("GET")))));
+        assert_eq!(event.path.as_deref(), Some("/café"));
+        assert_eq!(event.provenance().origin, Some("https://a.example"));
     }
 
     #[test]
@@ -426,9 +473,9 @@ mod tests {
             json!({ "requestId": "41b45ea3", "identity": { "sourceIp": "192.0.2.1", "userAgent": null } }),
             json!({ "requestId": "41b45ea3", "http": { "sourceIp": "192.0.2.1", "method": "GET" } }),
         ] {
-            assert_eq!(event(&json!({ "requestContext": context })).take_gateway_request(), expected);
+            assert_eq!(event(&json!({ "requestContext": context })).gateway_request(), expected);
         }
-        assert_eq!(event(&json!({})).take_gateway_request(), GatewayRequest::default());
+        assert_eq!(event(&json!({})).gateway_request(), GatewayRequest::default());
     }
 
     #[test]

@@ -93,6 +93,8 @@ impl Denial {
 /// Why nothing can be said of a request: never an allow, never a 401.
 #[derive(Debug, thiserror::Error)]
 enum Outage {
+    #[error("the event is not UTF-8")]
+    Utf8,
     #[error("the event is none of a REQUEST authorizer (line {line}, column {column})")]
     Event { line: usize, column: usize },
     #[error("methodArn names no API and stage")]
@@ -125,19 +127,21 @@ impl From<AuthorizerError> for Diagnostic {
 }
 
 impl Authorizer {
-    /// Answers one event, and records the call. The event comes as text, so that no error of a reader's can quote a
-    /// header of it.
-    pub async fn handle(&self, event: &str) -> (Result<Answer, AuthorizerError>, CallRecord) {
-        let mut event: Event = match serde_json::from_str(event) {
+    /// Answers one event, and records the call. The event comes as it was sent, so that it is read once, what matters of
+    /// it is borrowed, and no error of a reader's can quote a header of it.
+    pub async fn handle(&self, event: &[u8]) -> (Result<Answer, AuthorizerError>, CallRecord) {
+        // Once for all texts in it.
+        let Ok(event) = str::from_utf8(event) else { return unavailable(&Outage::Utf8) };
+        let event: Event<'_> = match serde_json::from_str(event) {
             Ok(event) => event,
             Err(error) => return unavailable(&Outage::Event { line: error.line(), column: error.column() }),
         };
-        let request = event.take_gateway_request();
+        let request = event.gateway_request();
         let (answer, record) = self.decide(&event).await.unwrap_or_else(|outage| unavailable(&outage));
         (answer, record.of_request(request))
     }
 
-    async fn decide(&self, event: &Event) -> Result<(Result<Answer, AuthorizerError>, CallRecord), Outage> {
+    async fn decide(&self, event: &Event<'_>) -> Result<(Result<Answer, AuthorizerError>, CallRecord), Outage> {
         let target = event.target().ok_or(Outage::MethodArn)?;
         let verified = match self.verify(event).await? {
             Ok(verified) => verified,
@@ -154,7 +158,7 @@ impl Authorizer {
     /// Whether a valid token reaches what was asked for.
     fn reach(
         &self,
-        event: &Event,
+        event: &Event<'_>,
         target: Target<'_>,
         verified: &Verified,
     ) -> (Result<Answer, AuthorizerError>, CallRecord) {
@@ -169,7 +173,7 @@ impl Authorizer {
     }
 
     /// Whose token the request has, or why none; an outage is neither.
-    async fn verify(&self, event: &Event) -> Result<Result<Verified, Denial>, Outage> {
+    async fn verify(&self, event: &Event<'_>) -> Result<Result<Verified, Denial>, Outage> {
         let (domain, stage) = event.domain_and_stage();
         let issuer = self.issuer.for_request(domain, stage).ok_or(Outage::Issuer)?;
         // Before the credential: with no keys the answer is an outage to everyone.
@@ -204,7 +208,7 @@ impl Authorizer {
     }
 
     /// Whether the request comes from a page that may act with cookies.
-    fn may_act(&self, event: &Event) -> bool {
+    fn may_act(&self, event: &Event<'_>) -> bool {
         let (domain, stage) = event.domain_and_stage();
         let own = self.issuer.own_addresses(domain, stage);
         self.origins.may_act(own.iter().flatten().map(AsRef::as_ref), event.provenance())
@@ -212,7 +216,7 @@ impl Authorizer {
 }
 
 /// The answer to a request whose credential is refused.
-fn refused(event: &Event, denial: &Denial) -> (Result<Answer, AuthorizerError>, CallRecord) {
+fn refused(event: &Event<'_>, denial: &Denial) -> (Result<Answer, AuthorizerError>, CallRecord) {
     let answer = match event.payload() {
         Payload::Rest => Err(AuthorizerError::Unauthorized),
         Payload::Http => Ok(Answer::refuse()),

@@ -255,7 +255,7 @@ impl Gate {
     }
 
     pub fn answer(&self, event: &str) -> Result<Answer, AuthorizerError> {
-        self.runtime.block_on(self.authorizer.handle(event)).0
+        self.runtime.block_on(self.authorizer.handle(event.as_bytes())).0
     }
 
     pub fn decide(&self, event: &str) -> Decision {

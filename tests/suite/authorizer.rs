@@ -16,7 +16,6 @@ use shared::{
 
 use crate::api::{AUDIENCE, Api, Setup, now};
 
-const STAGE: &str = "arn:aws:execute-api:eu-west-1:123456789012:abc123/prod";
 const ARN: &str = "arn:aws:execute-api:eu-west-1:123456789012:abc123/prod/GET/protected";
 
 pub fn rest(headers: &Value) -> Value {
@@ -66,34 +65,40 @@ async fn assert_refused(api: &Api, token: &str, why: &str) {
 }
 
 #[tokio::test]
-async fn a_rest_api_policy_denies_what_the_scopes_do_not_reach() {
+async fn a_rest_api_gets_a_policy_for_this_request_alone() {
     let api = Api::stateless().await;
     let token = minted(&api, &api.keys, now());
-    let answer = api.invoke("authorizer", &rest(&bearer(&token))).await.unwrap();
     let session = &crate::token::claims(&token)["sid"];
-    assert_eq!(
-        answer,
-        json!({
-            "principalId": "johndoe",
-            "policyDocument": {
-                "Version": "2012-10-17",
-                "Statement": [
-                    { "Action": "execute-api:Invoke", "Effect": "Allow", "Resource": [format!("{STAGE}/*")] },
-                    {
-                        "Action": "execute-api:Invoke",
-                        "Effect": "Deny",
-                        "Resource": [
-                            format!("{STAGE}/GET/users"),
-                            format!("{STAGE}/GET/users/*"),
-                            format!("{STAGE}/PATCH/users/*"),
-                            format!("{STAGE}/DELETE/users/*"),
-                        ],
-                    },
-                ],
-            },
-            "context": { "username": "johndoe", "scope": "read write", "session": session },
-        })
-    );
+    let users = "arn:aws:execute-api:eu-west-1:123456789012:abc123/prod/GET/users";
+    for (resource, arn, effect) in [("/protected", ARN, "Allow"), ("/users", users, "Deny")] {
+        let mut event = rest(&bearer(&token));
+        for (member, value) in [("resource", resource), ("path", resource), ("methodArn", arn)] {
+            event[member] = json!(value);
+        }
+        let statement = json!({ "Action": "execute-api:Invoke", "Effect": effect, "Resource": [arn] });
+        assert_eq!(
+            api.invoke("authorizer", &event).await.unwrap(),
+            json!({
+                "principalId": "johndoe",
+                "policyDocument": { "Version": "2012-10-17", "Statement": [statement] },
+                "context": { "username": "johndoe", "scope": "read write", "session": session },
+            })
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_path_that_is_a_pattern_in_a_policy_is_denied() {
+    let api = Api::stateless().await;
+    let mut event = rest(&bearer(&minted(&api, &api.keys, now())));
+    for path in ["/*", "/protected*", "/protecte?", "/${aws:username}"] {
+        event["path"] = json!(path);
+        event["methodArn"] = json!(format!("arn:aws:execute-api:eu-west-1:123456789012:abc123/prod/GET{path}"));
+        let answer = api.invoke("authorizer", &event).await.unwrap();
+        let statements = answer["policyDocument"]["Statement"].as_array().unwrap();
+        assert!(statements.iter().all(|statement| statement["Effect"] == "Deny"), "{path}: {answer}");
+    }
+    assert!(api.log().contains("wildcard_in_path"));
 }
 
 #[tokio::test]

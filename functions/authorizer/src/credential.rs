@@ -45,7 +45,7 @@ pub(crate) enum Credential<'a> {
 impl<'a> Credential<'a> {
     /// The credential of a request. Of two there is one only if they are the same token: which of them a proxy on the
     /// way has looked at can't be known.
-    pub(crate) fn of(event: &'a Event) -> Result<Self, CredentialError> {
+    pub(crate) fn of(event: &'a Event<'_>) -> Result<Self, CredentialError> {
         let in_header = bearer(event)?;
         let in_cookie = cookie::find(event.cookies(), cookie::ACCESS).map_err(|_| CredentialError::Several)?;
         match (in_header, in_cookie) {
@@ -68,7 +68,7 @@ impl<'a> Credential<'a> {
 ///
 /// Two such headers are refused, also two equal ones. An HTTP API joins repeated ones with commas, which no token
 /// has.
-fn bearer(event: &Event) -> Result<Option<&str>, CredentialError> {
+fn bearer<'a>(event: &'a Event<'_>) -> Result<Option<&'a str>, CredentialError> {
     let value = match event.header(Name::Authorization) {
         Header::Absent => return Ok(None),
         Header::Single(value) => value,
@@ -94,8 +94,8 @@ mod tests {
     use serde_json::{Value, json};
 
     fn found(headers: &Value, multiple: &Value) -> Result<String, CredentialError> {
-        let event = json!({ "headers": headers, "multiValueHeaders": multiple });
-        Credential::of(&serde_json::from_value(event).unwrap()).map(|credential| credential.token().to_owned())
+        let event = json!({ "headers": headers, "multiValueHeaders": multiple }).to_string();
+        Credential::of(&serde_json::from_str(&event).unwrap()).map(|credential| credential.token().to_owned())
     }
 
     /// The same with a cookie of the access token, in each form that events have for it.
@@ -114,7 +114,8 @@ mod tests {
         ]
         .into_iter()
         .map(|event| {
-            let event: Event = serde_json::from_value(event).unwrap();
+            let event = event.to_string();
+            let event: Event<'_> = serde_json::from_str(&event).unwrap();
             Credential::of(&event).map(|credential| match credential {
                 Credential::Header(token) => format!("header {token}"),
                 Credential::Cookie(token) => format!("cookie {token}"),

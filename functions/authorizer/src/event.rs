@@ -3,7 +3,7 @@
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-input.html> and
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html>
 
-use std::{fmt, marker::PhantomData};
+use std::{borrow::Cow, fmt, marker::PhantomData, ops::Deref};
 
 use serde::{
     Deserialize, Deserializer, Serialize,
@@ -18,62 +18,98 @@ use shared::{
     origin::Provenance,
 };
 
-use crate::routes::{Requested, Route};
+use crate::routes::Requested;
 
 /// A `REQUEST` authorizer's event, of a REST API or of an HTTP API in payload version 1.0 or 2.0.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Event {
-    version: Option<String>,
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+pub(crate) struct Event<'a> {
+    version: Option<Text<'a>>,
     /// The ARN that a REST API wants a policy for: `arn:…:execute-api:region:account:api/stage/METHOD/path`.
-    method_arn: Option<String>,
+    method_arn: Option<Text<'a>>,
     /// The method, as a REST API has it.
-    http_method: Option<String>,
+    http_method: Option<Text<'a>>,
     /// The path of the route, as the template writes it and a REST API has it.
-    resource: Option<String>,
+    resource: Option<Text<'a>>,
     /// The path of the request, as a REST API has it.
-    path: Option<String>,
+    path: Option<Text<'a>>,
     /// The route, as an HTTP API has it: `GET /users/{username}`, or `$default`.
-    route_key: Option<String>,
+    route_key: Option<Text<'a>>,
     /// The path of the request, as an HTTP API has it.
-    raw_path: Option<String>,
+    raw_path: Option<Text<'a>>,
     #[serde(default, deserialize_with = "null_is_none")]
-    headers: Headers<String>,
+    headers: Headers<Text<'a>>,
     #[serde(default, deserialize_with = "null_is_none")]
-    multi_value_headers: Headers<Vec<String>>,
+    multi_value_headers: Headers<Vec<Text<'a>>>,
     /// The cookies, as payload 2.0 has them.
     #[serde(default, deserialize_with = "null_is_none")]
-    cookies: Vec<String>,
+    cookies: Vec<Text<'a>>,
     #[serde(default, deserialize_with = "null_is_none")]
-    request_context: RequestContext,
+    request_context: RequestContext<'a>,
 }
 
 #[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase")]
-struct RequestContext {
-    domain_name: Option<String>,
-    stage: Option<String>,
-    request_id: Option<String>,
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+struct RequestContext<'a> {
+    domain_name: Option<Text<'a>>,
+    stage: Option<Text<'a>>,
+    request_id: Option<Text<'a>>,
     #[serde(default, deserialize_with = "null_is_none")]
-    identity: Identity,
+    identity: Identity<'a>,
     #[serde(default, deserialize_with = "null_is_none")]
-    http: HttpContext,
+    http: HttpContext<'a>,
 }
 
 #[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase")]
-struct Identity {
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+struct Identity<'a> {
     /// The address that the request came from, as a REST API has it.
-    source_ip: Option<String>,
+    source_ip: Option<Text<'a>>,
 }
 
 #[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase")]
-struct HttpContext {
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+struct HttpContext<'a> {
     /// The method, as an HTTP API has it.
-    method: Option<String>,
+    method: Option<Text<'a>>,
     /// The address that the request came from, as an HTTP API has it.
-    source_ip: Option<String>,
+    source_ip: Option<Text<'a>>,
+}
+
+/// A text of the event, borrowed from it unless there is an escape in it.
+#[derive(Debug, PartialEq, Eq)]
+struct Text<'a>(Cow<'a, str>);
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Borrowed<'a>(PhantomData<&'a ()>);
+
+        impl<'de: 'a, 'a> Visitor<'de> for Borrowed<'a> {
+            type Value = Text<'a>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text")
+            }
+
+            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Text<'a>, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Text<'a>, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+
+        deserializer.deserialize_str(Borrowed(PhantomData))
+    }
 }
 
 /// A header that is looked at.
@@ -103,7 +139,7 @@ impl Name {
 struct Headers<V>(Vec<(Name, V)>);
 
 impl<V> Headers<V> {
-    fn values(&self, name: Name) -> impl Iterator<Item = &V> {
+    fn values(&self, name: Name) -> impl Iterator<Item = &V> + Clone {
         self.0.iter().filter(move |(found, _)| *found == name).map(|(_, value)| value)
     }
 }
@@ -196,28 +232,29 @@ pub(crate) enum Payload {
     Http,
 }
 
-impl Event {
+impl Event<'_> {
     pub(crate) fn payload(&self) -> Payload {
         if self.version.as_deref() == Some("2.0") { Payload::Http } else { Payload::Rest }
     }
 
-    /// Takes out which request of the gateway's it is for.
-    pub(crate) fn take_gateway_request(&mut self) -> GatewayRequest {
-        let RequestContext { request_id, identity, http, .. } = &mut self.request_context;
-        GatewayRequest::new(request_id.take(), identity.source_ip.take().or_else(|| http.source_ip.take()))
+    /// Which request of the gateway's it is for.
+    pub(crate) fn gateway_request(&self) -> GatewayRequest {
+        let RequestContext { request_id, identity, http, .. } = &self.request_context;
+        let owned = |text: &Option<Text<'_>>| text.as_deref().map(str::to_owned);
+        GatewayRequest::new(owned(request_id), owned(&identity.source_ip).or_else(|| owned(&http.source_ip)))
     }
 
-    /// What an allowing answer is for; `None` where a policy would be needed and the event doesn't say for
+    /// What the answer is about; `None` where a policy would be needed and the event doesn't say for which request of
     /// which API and stage.
-    pub(crate) fn target(&self) -> Option<Target> {
+    pub(crate) fn target(&self) -> Option<Target<'_>> {
         match self.payload() {
-            Payload::Http => Some(Target::Request),
+            Payload::Http => Some(Target::Unnamed),
             Payload::Rest => {
-                let mut parts = self.method_arn.as_deref()?.splitn(3, '/');
+                let arn = self.method_arn.as_deref()?;
+                let mut parts = arn.splitn(3, '/');
                 let (api, stage) = (parts.next()?, parts.next()?);
                 let api_is_whole = api.split(':').nth(2) == Some("execute-api") && !api.ends_with(':');
-                (api_is_whole && !stage.is_empty() && parts.next().is_some())
-                    .then(|| Target::Stage(format!("{api}/{stage}")))
+                (api_is_whole && !stage.is_empty() && parts.next().is_some()).then_some(Target::Arn(arn))
             }
         }
     }
@@ -226,23 +263,23 @@ impl Event {
     ///
     /// A REST API sends each header twice, as its last value and as the list of all.
     pub(crate) fn header(&self, name: Name) -> Header<'_> {
-        let single: Vec<&str> = self.headers.values(name).map(String::as_str).collect();
-        let multiple: Vec<&str> = self.multi_value_headers.values(name).flatten().map(String::as_str).collect();
-        match (single.as_slice(), multiple.as_slice()) {
-            ([], []) => Header::Absent,
-            ([value], []) | ([], [value]) => Header::Single(value),
-            ([one], [other]) if one == other => Header::Single(one),
+        let mut single = self.headers.values(name).map(Deref::deref);
+        let mut multiple = self.multi_value_headers.values(name).flatten().map(Deref::deref);
+        match ((single.next(), single.next()), (multiple.next(), multiple.next())) {
+            ((None, _), (None, _)) => Header::Absent,
+            ((Some(value), None), (None, _)) | ((None, _), (Some(value), None)) => Header::Single(value),
+            ((Some(one), None), (Some(other), None)) if one == other => Header::Single(one),
             _ => Header::Repeated,
         }
     }
 
     /// The request's cookies, each text holding one or more of them.
     pub(crate) fn cookies(&self) -> impl Iterator<Item = &str> {
-        let multiple: Vec<&str> = self.multi_value_headers.values(Name::Cookie).flatten().map(String::as_str).collect();
+        let multiple = self.multi_value_headers.values(Name::Cookie).flatten();
         // The single form is the last of the others.
-        let single = self.headers.values(Name::Cookie).map(String::as_str).filter(|_| multiple.is_empty());
-        let single: Vec<&str> = single.collect();
-        self.cookies.iter().map(String::as_str).chain(single).chain(multiple)
+        let is_last = multiple.clone().next().is_some();
+        let single = self.headers.values(Name::Cookie).filter(move |_| !is_last);
+        self.cookies.iter().chain(single).chain(multiple).map(Deref::deref)
     }
 
     /// Whether the method only reads (RFC 9110 section 9.2.1). Without a method it counts as one that may write.
@@ -276,14 +313,25 @@ impl Event {
     }
 }
 
-/// The reach of an allowing answer.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Target {
-    /// The request that was asked for, and no other.
-    Request,
-    /// This API's stage, as an ARN: the gateway may keep a policy and ask it again for another route, so it must be
-    /// right for all of them.
-    Stage(String),
+/// What an answer is about: the request that was asked for, and no other. A gateway that keeps an answer keeps it for
+/// the token, the method and the path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target<'a> {
+    /// A REST API's request, by the ARN that its policy is for.
+    Arn(&'a str),
+    /// An HTTP API's, whose answer doesn't name it.
+    Unnamed,
+}
+
+impl Target<'_> {
+    /// Whether a policy can allow it and nothing else. In a policy's resource `*` and `?` stand for other characters, and
+    /// `${` begins a variable, wherever a client wrote them.
+    pub(crate) fn can_be_named(self) -> bool {
+        match self {
+            Self::Arn(arn) => !arn.contains(['*', '?']) && !arn.contains("${"),
+            Self::Unnamed => true,
+        }
+    }
 }
 
 /// The answer to an event.
@@ -315,7 +363,7 @@ pub enum Answer {
 #[serde(rename_all = "PascalCase")]
 pub struct PolicyDocument {
     version: &'static str,
-    statement: Vec<Statement>,
+    statement: [Statement; 1],
 }
 
 #[derive(Serialize)]
@@ -323,37 +371,23 @@ pub struct PolicyDocument {
 struct Statement {
     action: &'static str,
     effect: &'static str,
-    resource: Vec<String>,
-}
-
-impl Statement {
-    fn new(effect: &'static str, resource: Vec<String>) -> Self {
-        Self { action: "execute-api:Invoke", effect, resource }
-    }
+    resource: [String; 1],
 }
 
 impl Answer {
-    /// Lets the holder of a token through, but for the routes that are `out_of_reach`.
-    pub(crate) fn allow(target: Target, verified: &Verified, out_of_reach: &[&Route]) -> Self {
+    /// Lets the holder of a token through.
+    pub(crate) fn allow(target: Target<'_>, verified: &Verified) -> Self {
         match target {
-            Target::Request => Self::Simple { is_authorized: true, context: Caller::context(verified) },
-            Target::Stage(stage) => {
-                let mut statement = vec![Statement::new("Allow", vec![format!("{stage}/*")])];
-                if !out_of_reach.is_empty() {
-                    let denied = out_of_reach.iter().map(|route| format!("{stage}/{}", route.pattern()));
-                    statement.push(Statement::new("Deny", denied.collect()));
-                }
-                Self::policy(verified, statement)
-            }
+            Target::Arn(arn) => Self::policy(verified, "Allow", arn),
+            Target::Unnamed => Self::Simple { is_authorized: true, context: Caller::context(verified) },
         }
     }
 
-    /// Refuses the holder of a token this request, and all else as long as the gateway keeps the answer: it does so for
-    /// one path, in the way in which that is written, and no pattern need fit that.
-    pub(crate) fn forbid(target: Target, verified: &Verified) -> Self {
+    /// Refuses the holder of a token.
+    pub(crate) fn forbid(target: Target<'_>, verified: &Verified) -> Self {
         match target {
-            Target::Request => Self::refuse(),
-            Target::Stage(stage) => Self::policy(verified, vec![Statement::new("Deny", vec![format!("{stage}/*")])]),
+            Target::Arn(arn) => Self::policy(verified, "Deny", arn),
+            Target::Unnamed => Self::refuse(),
         }
     }
 
@@ -362,10 +396,11 @@ impl Answer {
         Self::Simple { is_authorized: false, context: Context::new() }
     }
 
-    fn policy(verified: &Verified, statement: Vec<Statement>) -> Self {
+    fn policy(verified: &Verified, effect: &'static str, arn: &str) -> Self {
+        let statement = Statement { action: "execute-api:Invoke", effect, resource: [arn.to_owned()] };
         Self::Policy {
-            principal_id: verified.subject.to_string(),
-            policy_document: PolicyDocument { version: "2012-10-17", statement },
+            principal_id: verified.subject.as_str().to_owned(),
+            policy_document: PolicyDocument { version: "2012-10-17", statement: [statement] },
             context: Caller::context(verified),
         }
     }
@@ -376,8 +411,18 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn event(value: &serde_json::Value) -> Event {
-        serde_json::from_value(value.clone()).unwrap()
+    /// Tests may leak: an event borrows from its text.
+    fn event(value: &serde_json::Value) -> Event<'static> {
+        serde_json::from_str(value.to_string().leak()).unwrap()
+    }
+
+    #[test]
+    fn texts_are_borrowed_unless_they_are_escaped() {
+        let text = r#"{"httpMethod":"GET","path":"/caf\u00e9","headers":{"Origin":"https:\/\/a.example"}}"#;
+        let event: Event<'_> = serde_json::from_slice(text.as_bytes()).unwrap();
+        assert!(matches!(event.http_method, Some(Text(Cow::Borrowed("GET")))));
+        assert_eq!(event.path.as_deref(), Some("/café"));
+        assert_eq!(event.provenance().origin, Some("https://a.example"));
     }
 
     #[test]
@@ -428,28 +473,32 @@ mod tests {
             json!({ "requestId": "41b45ea3", "identity": { "sourceIp": "192.0.2.1", "userAgent": null } }),
             json!({ "requestId": "41b45ea3", "http": { "sourceIp": "192.0.2.1", "method": "GET" } }),
         ] {
-            assert_eq!(event(&json!({ "requestContext": context })).take_gateway_request(), expected);
+            assert_eq!(event(&json!({ "requestContext": context })).gateway_request(), expected);
         }
-        assert_eq!(event(&json!({})).take_gateway_request(), GatewayRequest::default());
-    }
-
-    fn target(event: &serde_json::Value) -> Option<Target> {
-        serde_json::from_value::<Event>(event.clone()).unwrap().target()
+        assert_eq!(event(&json!({})).gateway_request(), GatewayRequest::default());
     }
 
     #[test]
-    fn a_policy_is_for_the_stage_of_the_request() {
-        for (arn, stage) in [
-            (
-                "arn:aws:execute-api:eu-west-1:123456789012:abc123/prod/GET/protected",
-                "arn:aws:execute-api:eu-west-1:123456789012:abc123/prod",
-            ),
-            ("arn:aws-cn:execute-api:cn-north-1:1:a/v1/POST/a/b", "arn:aws-cn:execute-api:cn-north-1:1:a/v1"),
-            ("arn:aws:execute-api:eu-west-1:1:a/prod/GET/", "arn:aws:execute-api:eu-west-1:1:a/prod"),
+    fn a_policy_is_for_the_request_that_was_asked() {
+        for arn in [
+            "arn:aws:execute-api:eu-west-1:123456789012:abc123/prod/GET/protected",
+            "arn:aws-cn:execute-api:cn-north-1:1:a/v1/POST/a/b",
+            "arn:aws:execute-api:eu-west-1:1:a/prod/GET/",
+            "arn:aws:execute-api:eu-west-1:1:a/$default/GET/a%2Ab/$metadata",
         ] {
-            let event = json!({ "type": "REQUEST", "methodArn": arn });
-            assert_eq!(target(&event), Some(Target::Stage(stage.to_owned())));
+            let event = event(&json!({ "type": "REQUEST", "methodArn": arn }));
+            assert_eq!(event.target(), Some(Target::Arn(arn)));
+            assert!(Target::Arn(arn).can_be_named(), "{arn}");
         }
+    }
+
+    #[test]
+    fn what_a_policy_takes_for_more_than_itself_is_not_named() {
+        for path in ["*", "users/*", "users/ann?", "a*b", "users/${aws:username}"] {
+            let arn = format!("arn:aws:execute-api:eu-west-1:1:a/prod/GET/{path}");
+            assert!(!Target::Arn(&arn).can_be_named(), "{arn}");
+        }
+        assert!(Target::Unnamed.can_be_named());
     }
 
     #[test]
@@ -463,16 +512,17 @@ mod tests {
             "arn:aws:execute-api:eu-west-1:1:/prod/GET/",
             "a//b/c",
         ] {
-            assert_eq!(target(&json!({ "methodArn": arn })), None, "{arn}");
+            assert_eq!(event(&json!({ "methodArn": arn })).target(), None, "{arn}");
         }
-        assert_eq!(target(&json!({})), None);
-        assert_eq!(target(&json!({ "version": "1.0" })), None);
+        assert_eq!(event(&json!({})).target(), None);
+        assert_eq!(event(&json!({ "version": "1.0" })).target(), None);
     }
 
     #[test]
     fn payload_2_0_gets_the_simple_answer() {
-        let event = json!({ "version": "2.0", "type": "REQUEST", "routeArn": "arn:aws:execute-api:eu-west-1:1:a/$default/GET/x" });
-        assert_eq!(target(&event), Some(Target::Request));
+        let arn = "arn:aws:execute-api:eu-west-1:1:a/$default/GET/x";
+        let event = event(&json!({ "version": "2.0", "type": "REQUEST", "routeArn": arn }));
+        assert_eq!(event.target(), Some(Target::Unnamed));
         let refused = serde_json::to_value(Answer::refuse()).unwrap();
         assert_eq!(refused, json!({ "isAuthorized": false, "context": {} }));
     }

@@ -4,11 +4,11 @@
 //!
 //! | event | valid token | refused | outage |
 //! |---|---|---|---|
-//! | REST API, `REQUEST` | a policy for this API and stage | the error `Unauthorized` | another error |
+//! | REST API, `REQUEST` | a policy for this request alone | the error `Unauthorized` | another error |
 //! | HTTP API, payload 2.0 | `isAuthorized: true` | `isAuthorized: false` | another error |
 //!
-//! The policy denies the routes that the token's scopes don't reach ([`RouteScopes`]). Where the request itself is for
-//! one of those, it denies everything, and the simple answer is `false`.
+//! Where the request is for a route that the token's scopes don't reach ([`RouteScopes`]), the policy denies it, and the
+//! simple answer is `false`.
 //!
 //! A token in a cookie counts as one in the header, but for methods that change something: those must come from a page
 //! of the API's own origin or of one of the setting's, because a browser sends cookies whoever made it do so.
@@ -93,6 +93,8 @@ impl Denial {
 /// Why nothing can be said of a request: never an allow, never a 401.
 #[derive(Debug, thiserror::Error)]
 enum Outage {
+    #[error("the event is not UTF-8")]
+    Utf8,
     #[error("the event is none of a REQUEST authorizer (line {line}, column {column})")]
     Event { line: usize, column: usize },
     #[error("methodArn names no API and stage")]
@@ -125,19 +127,21 @@ impl From<AuthorizerError> for Diagnostic {
 }
 
 impl Authorizer {
-    /// Answers one event, and records the call. The event comes as text, so that no error of a reader's can quote a
-    /// header of it.
-    pub async fn handle(&self, event: &str) -> (Result<Answer, AuthorizerError>, CallRecord) {
-        let mut event: Event = match serde_json::from_str(event) {
+    /// Answers one event, and records the call. The event comes as it was sent, so that it is read once, what matters of
+    /// it is borrowed, and no error of a reader's can quote a header of it.
+    pub async fn handle(&self, event: &[u8]) -> (Result<Answer, AuthorizerError>, CallRecord) {
+        // Once for all texts in it.
+        let Ok(event) = str::from_utf8(event) else { return unavailable(&Outage::Utf8) };
+        let event: Event<'_> = match serde_json::from_str(event) {
             Ok(event) => event,
             Err(error) => return unavailable(&Outage::Event { line: error.line(), column: error.column() }),
         };
-        let request = event.take_gateway_request();
+        let request = event.gateway_request();
         let (answer, record) = self.decide(&event).await.unwrap_or_else(|outage| unavailable(&outage));
         (answer, record.of_request(request))
     }
 
-    async fn decide(&self, event: &Event) -> Result<(Result<Answer, AuthorizerError>, CallRecord), Outage> {
+    async fn decide(&self, event: &Event<'_>) -> Result<(Result<Answer, AuthorizerError>, CallRecord), Outage> {
         let target = event.target().ok_or(Outage::MethodArn)?;
         let verified = match self.verify(event).await? {
             Ok(verified) => verified,
@@ -151,23 +155,25 @@ impl Authorizer {
         Ok((answer, record.with("user", &verified.subject).with("session", &verified.session)))
     }
 
-    /// How far a valid token reaches.
+    /// Whether a valid token reaches what was asked for.
     fn reach(
         &self,
-        event: &Event,
-        target: Target,
+        event: &Event<'_>,
+        target: Target<'_>,
         verified: &Verified,
     ) -> (Result<Answer, AuthorizerError>, CallRecord) {
-        let out_of_reach = self.routes.out_of_reach(&verified.scopes);
-        if out_of_reach.iter().any(|route| route.may_serve(event.requested())) {
-            (Ok(Answer::forbid(target, verified)), CallRecord::refused("insufficient_scope"))
+        let forbid = |reason| (Ok(Answer::forbid(target, verified)), CallRecord::refused(reason));
+        if !self.routes.are_reached(event.requested(), &verified.scopes) {
+            forbid("insufficient_scope")
+        } else if !target.can_be_named() {
+            forbid("wildcard_in_path")
         } else {
-            (Ok(Answer::allow(target, verified, &out_of_reach)), CallRecord::new("allowed"))
+            (Ok(Answer::allow(target, verified)), CallRecord::new("allowed"))
         }
     }
 
     /// Whose token the request has, or why none; an outage is neither.
-    async fn verify(&self, event: &Event) -> Result<Result<Verified, Denial>, Outage> {
+    async fn verify(&self, event: &Event<'_>) -> Result<Result<Verified, Denial>, Outage> {
         let (domain, stage) = event.domain_and_stage();
         let issuer = self.issuer.for_request(domain, stage).ok_or(Outage::Issuer)?;
         // Before the credential: with no keys the answer is an outage to everyone.
@@ -202,7 +208,7 @@ impl Authorizer {
     }
 
     /// Whether the request comes from a page that may act with cookies.
-    fn may_act(&self, event: &Event) -> bool {
+    fn may_act(&self, event: &Event<'_>) -> bool {
         let (domain, stage) = event.domain_and_stage();
         let own = self.issuer.own_addresses(domain, stage);
         self.origins.may_act(own.iter().flatten().map(AsRef::as_ref), event.provenance())
@@ -210,7 +216,7 @@ impl Authorizer {
 }
 
 /// The answer to a request whose credential is refused.
-fn refused(event: &Event, denial: &Denial) -> (Result<Answer, AuthorizerError>, CallRecord) {
+fn refused(event: &Event<'_>, denial: &Denial) -> (Result<Answer, AuthorizerError>, CallRecord) {
     let answer = match event.payload() {
         Payload::Rest => Err(AuthorizerError::Unauthorized),
         Payload::Http => Ok(Answer::refuse()),

@@ -1,7 +1,6 @@
 //! Wires the authorizer to Lambda.
 
 use authorizer::{Authorizer, LiveRevocation, RouteScopes};
-use serde_json::value::RawValue;
 use shared::{
     BoxError,
     aws::{
@@ -50,5 +49,5 @@ async fn main() -> Result<(), BoxError> {
         revocation,
         clock,
     };
-    function.run_events(async |event: Box<RawValue>| authorizer.handle(event.get()).await).await
+    function.run_raw_events(async |event| authorizer.handle(event).await).await
 }

@@ -5,36 +5,25 @@
 //! write and read paths (percent-encoding, slashes at the end, stages and base paths in front) differs, and a path that
 //! was missed would be let through. A path that fits several named routes needs the scopes of all.
 
-use std::str::FromStr;
+use std::{borrow::Cow, collections::HashMap, str::FromStr};
 
 use percent_encoding::percent_decode_str;
 use shared::scope::Scopes;
 
-/// The most that the policies may take up, in bytes: API Gateway takes one of 8 KB.
-const POLICY: usize = 7 * 1024;
-/// About what a policy spends on each route beside its method and path: the ARN of API and stage.
-const POLICY_OF_A_ROUTE: usize = 100;
-
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-/// The named routes, each with its scopes.
+/// The named routes, each with its scopes, by method.
 #[derive(Clone, Debug, Default)]
-pub struct RouteScopes(Vec<Route>);
+pub struct RouteScopes([Routes; METHODS.len()]);
 
-/// The text names no routes with scopes.
+/// A line of the text can't be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidRouteScopes {
-    /// A line is wrong.
-    #[error("is wrong in line {line}: {problem}")]
-    Line {
-        /// Its number, from 1.
-        line: usize,
-        /// The problem.
-        problem: Problem,
-    },
-    /// There are more routes than a policy can deny.
-    #[error("names more routes than an authorizer's policy of 8 KB has room for")]
-    TooMany,
+#[error("is wrong in line {line}: {problem}")]
+pub struct InvalidRouteScopes {
+    /// Its number, from 1.
+    pub line: usize,
+    /// The problem.
+    pub problem: Problem,
 }
 
 /// Why a line can't be read.
@@ -49,22 +38,27 @@ pub enum Problem {
     Path,
     #[error("a scope must be of printable ASCII without \" and \\")]
     Scope,
-    #[error("the route is named twice")]
+    #[error("the route is named twice, perhaps in another case")]
     Repeated,
 }
 
-#[derive(Clone, Debug)]
-pub(crate) struct Route {
-    method: String,
-    segments: Vec<Segment>,
-    scopes: Scopes,
-    /// See [`Route::pattern`].
-    pattern: String,
+/// The named routes that begin with the same segments, by the next one: a look-up goes from segment to segment, and
+/// costs the same however many routes there are.
+#[derive(Clone, Debug, Default)]
+struct Routes {
+    /// By the literal, in lower case.
+    literals: HashMap<String, Routes>,
+    /// Behind `{name}`, whatever the name.
+    parameter: Option<Box<Routes>>,
+    /// The scopes of the route that ends here.
+    end: Option<Scopes>,
+    /// The scopes of the route that takes any rest, `{name+}`.
+    rest: Option<Scopes>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Segment {
-    Literal(String),
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Segment<'a> {
+    Literal(&'a str),
     /// `{name}`, whatever the name.
     Parameter,
     /// `{name+}`, the rest of the path.
@@ -82,9 +76,14 @@ pub(crate) struct Requested<'a> {
 }
 
 impl RouteScopes {
-    /// The routes that these scopes don't reach.
-    pub(crate) fn out_of_reach(&self, scopes: &Scopes) -> Vec<&Route> {
-        self.0.iter().filter(|route| !route.scopes.is_subset(scopes)).collect()
+    /// Whether these scopes reach every named route that the request may be for.
+    pub(crate) fn are_reached(&self, requested: Requested<'_>, held: &Scopes) -> bool {
+        let is_asked = |method: &str| requested.method.is_none_or(|asked| asked.eq_ignore_ascii_case(method));
+        METHODS
+            .iter()
+            .zip(&self.0)
+            .filter(|(method, _)| is_asked(method))
+            .all(|(_, routes)| routes.are_reached(requested.route, requested.path, held))
     }
 }
 
@@ -94,83 +93,141 @@ impl FromStr for RouteScopes {
     /// Reads lines; empty ones don't count. The word `none` says that no route needs a scope, because an empty setting
     /// counts as one that was forgotten.
     fn from_str(text: &str) -> Result<Self, InvalidRouteScopes> {
-        let mut routes: Vec<Route> = Vec::new();
+        let mut routes = Self::default();
         let lines = if text.trim() == "none" { "" } else { text };
         for (at, line) in lines.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-            let wrong = |problem| InvalidRouteScopes::Line { line: at + 1, problem };
-            let route = Route::parse(line).map_err(wrong)?;
-            if routes.iter().any(|other| other.method == route.method && other.segments == route.segments) {
-                return Err(wrong(Problem::Repeated));
-            }
-            routes.push(route);
+            routes.add(line).map_err(|problem| InvalidRouteScopes { line: at + 1, problem })?;
         }
-        let size: usize = routes.iter().map(|route| route.pattern().len() + POLICY_OF_A_ROUTE).sum();
-        if size > POLICY { Err(InvalidRouteScopes::TooMany) } else { Ok(Self(routes)) }
+        Ok(routes)
     }
 }
 
-impl Route {
-    fn parse(line: &str) -> Result<Self, Problem> {
+impl RouteScopes {
+    fn add(&mut self, line: &str) -> Result<(), Problem> {
         let mut words = line.split_whitespace();
         let (Some(method), Some(path)) = (words.next(), words.next()) else { return Err(Problem::Form) };
-        if !METHODS.contains(&method) {
-            return Err(Problem::Method);
-        }
-        let segments = segments(path).ok_or(Problem::Path)?;
+        let mut methods = METHODS.iter().zip(&mut self.0);
+        let (_, routes) = methods.find(|(known, _)| **known == method).ok_or(Problem::Method)?;
+        let place = routes.place(&segments(path).ok_or(Problem::Path)?);
         let scopes = Scopes::from_tokens(words).map_err(|_| Problem::Scope)?;
         if scopes.is_empty() {
             return Err(Problem::Form);
         }
-        let pattern = pattern(method, &segments);
-        Ok(Self { method: method.to_owned(), segments, scopes, pattern })
-    }
-
-    /// The route as the end of an ARN: `GET/users/*`. A `*` also stands for several segments, so that a denial may
-    /// reach further than the route.
-    pub(crate) fn pattern(&self) -> &str {
-        &self.pattern
-    }
-
-    /// Whether the request may be one for this route.
-    pub(crate) fn may_serve(&self, requested: Requested<'_>) -> bool {
-        if requested.method.is_some_and(|method| !method.eq_ignore_ascii_case(&self.method)) {
-            return false;
+        if place.is_some() {
+            return Err(Problem::Repeated);
         }
-        let found = requested.route.and_then(segments);
-        let is_found = found.as_ref().is_some_and(|found| *found == self.segments);
-        // Behind a route that takes any path, the function itself tells paths apart, and nobody knows how.
-        let is_certain = found.is_some_and(|found| !found.contains(&Segment::Rest));
-        is_found || requested.path.map_or(!is_certain, |path| self.fits(path, is_certain))
-    }
-
-    /// Whether the path is one of this route's; where `whole` isn't asked for, also whether its end is.
-    fn fits(&self, path: &str, whole: bool) -> bool {
-        let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-        let split = |path: &str| -> Vec<String> {
-            path.split('/').filter(|segment| !segment.is_empty()).map(str::to_owned).collect()
-        };
-        // An encoded slash may count as one or not.
-        let (after, before) = (split(&decode(path)), split(path).iter().map(|segment| decode(segment)).collect());
-        [after, before].iter().any(|path: &Vec<String>| {
-            let has_dots = path.iter().any(|segment| segment == "." || segment == "..");
-            let mut ends = (0..=path.len()).map(|from| &path[from..]);
-            if whole { self.fits_segments(path) } else { has_dots || ends.any(|end| self.fits_segments(end)) }
-        })
-    }
-
-    fn fits_segments(&self, path: &[String]) -> bool {
-        let is_open = self.segments.last() == Some(&Segment::Rest);
-        let length_fits = if is_open { path.len() >= self.segments.len() } else { path.len() == self.segments.len() };
-        length_fits
-            && self.segments.iter().zip(path).all(|(segment, found)| match segment {
-                Segment::Literal(text) => text.eq_ignore_ascii_case(found),
-                Segment::Parameter | Segment::Rest => true,
-            })
+        *place = Some(scopes);
+        Ok(())
     }
 }
 
+impl Routes {
+    /// Where the scopes of this route belong.
+    fn place(&mut self, route: &[Segment<'_>]) -> &mut Option<Scopes> {
+        match route {
+            [] => &mut self.end,
+            [Segment::Rest, ..] => &mut self.rest,
+            [Segment::Parameter, after @ ..] => self.parameter.get_or_insert_default().place(after),
+            [Segment::Literal(text), after @ ..] => {
+                self.literals.entry(text.to_ascii_lowercase()).or_default().place(after)
+            }
+        }
+    }
+
+    /// The scopes of the route that the gateway writes so.
+    fn scopes(&self, route: &[Segment<'_>]) -> Option<&Scopes> {
+        match route {
+            [] => self.end.as_ref(),
+            [Segment::Rest, ..] => self.rest.as_ref(),
+            [Segment::Parameter, after @ ..] => self.parameter.as_ref()?.scopes(after),
+            [Segment::Literal(text), after @ ..] => self.literal(text)?.scopes(after),
+        }
+    }
+
+    fn literal(&self, text: &str) -> Option<&Self> {
+        if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            self.literals.get(&text.to_ascii_lowercase())
+        } else {
+            self.literals.get(text)
+        }
+    }
+
+    /// Whether every route is reached that the gateway's own one or the path may be.
+    fn are_reached(&self, route: Option<&str>, path: Option<&str>, held: &Scopes) -> bool {
+        let found = route.and_then(segments);
+        // Behind a route that takes any path, the function itself tells paths apart, and nobody knows how.
+        let is_certain = found.as_ref().is_some_and(|found| !found.contains(&Segment::Rest));
+        is_reached(found.and_then(|found| self.scopes(&found)), held)
+            && match path {
+                Some(path) => self.are_reached_by_path(path, is_certain, held),
+                None => is_certain || self.are_all_reached(held),
+            }
+    }
+
+    /// Whether every route is reached that the path is one of; where `whole` isn't asked for, also every one that its
+    /// end is one of.
+    fn are_reached_by_path(&self, path: &str, whole: bool, held: &Scopes) -> bool {
+        if !path.contains('%') {
+            return self.fits_are_reached(split(path).map(Cow::Borrowed), whole, held);
+        }
+        // An encoded slash may count as one or not.
+        self.fits_are_reached(split(&decode(path)).map(Cow::Borrowed), whole, held)
+            && self.fits_are_reached(split(path).map(decode), whole, held)
+    }
+
+    fn fits_are_reached<'p>(
+        &self,
+        path: impl Iterator<Item = Cow<'p, str>> + Clone,
+        whole: bool,
+        held: &Scopes,
+    ) -> bool {
+        if whole {
+            return self.fit_is_reached(path, held);
+        }
+        if path.clone().any(|segment| segment == "." || segment == "..") {
+            return self.are_all_reached(held);
+        }
+        let mut end = path;
+        loop {
+            if !self.fit_is_reached(end.clone(), held) {
+                return false;
+            }
+            if end.next().is_none() {
+                return true;
+            }
+        }
+    }
+
+    /// Whether every route that these segments are one of is reached.
+    fn fit_is_reached<'p>(&self, mut path: impl Iterator<Item = Cow<'p, str>> + Clone, held: &Scopes) -> bool {
+        let Some(segment) = path.next() else { return is_reached(self.end.as_ref(), held) };
+        is_reached(self.rest.as_ref(), held)
+            && self.literal(&segment).is_none_or(|behind| behind.fit_is_reached(path.clone(), held))
+            && self.parameter.as_ref().is_none_or(|behind| behind.fit_is_reached(path, held))
+    }
+
+    fn are_all_reached(&self, held: &Scopes) -> bool {
+        [&self.end, &self.rest].into_iter().all(|scopes| is_reached(scopes.as_ref(), held))
+            && self.literals.values().chain(self.parameter.as_deref()).all(|behind| behind.are_all_reached(held))
+    }
+}
+
+/// Whether all scopes of a route are held; there may be no such route.
+fn is_reached(needed: Option<&Scopes>, held: &Scopes) -> bool {
+    needed.is_none_or(|needed| needed.is_subset(held))
+}
+
+/// The segments of a path as it was sent. Empty ones don't count.
+fn split(path: &str) -> impl Iterator<Item = &str> + Clone {
+    path.split('/').filter(|segment| !segment.is_empty())
+}
+
+fn decode(text: &str) -> Cow<'_, str> {
+    percent_decode_str(text).decode_utf8_lossy()
+}
+
 /// The segments of a path as a template writes it.
-fn segments(path: &str) -> Option<Vec<Segment>> {
+fn segments(path: &str) -> Option<Vec<Segment<'_>>> {
     let rest = path.strip_prefix('/')?;
     if rest.is_empty() {
         return Some(Vec::new());
@@ -180,7 +237,7 @@ fn segments(path: &str) -> Option<Vec<Segment>> {
     (!before.contains(&Segment::Rest)).then_some(segments)
 }
 
-fn segment(text: &str) -> Option<Segment> {
+fn segment(text: &str) -> Option<Segment<'_>> {
     let is_word = |text: &str, others: &[u8]| {
         !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || others.contains(&byte))
     };
@@ -192,23 +249,17 @@ fn segment(text: &str) -> Option<Segment> {
         return is_word(name, b"._-").then_some(kind);
     }
     // No `*`, `?` or `$`, which mean something in a policy, and no `%`.
-    is_word(text, b"._~:,@-").then(|| Segment::Literal(text.to_owned()))
-}
-
-fn pattern(method: &str, segments: &[Segment]) -> String {
-    let segment = |segment: &Segment| match segment {
-        Segment::Literal(text) => text.clone(),
-        Segment::Parameter | Segment::Rest => "*".to_owned(),
-    };
-    format!("{method}/{}", segments.iter().map(segment).collect::<Vec<_>>().join("/"))
+    is_word(text, b"._~:,@-").then_some(Segment::Literal(text))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const USERS: &str = "GET /users users:read\n\n  GET   /users/{username} users:read\nPATCH /users/{username} \
+    /// What a token with each of these scopes alone doesn't reach says which routes a request may be for.
+    const USERS: &str = "GET /users users:read\n\n  GET   /users/{username} user:read\nPATCH /users/{username} \
                          users:write audit\nGET / home\nDELETE /files/{path+} files";
+    const ALL: &str = "users:read user:read users:write audit home files";
 
     fn routes(text: &str) -> RouteScopes {
         text.parse().unwrap()
@@ -218,24 +269,42 @@ mod tests {
         Scopes::parse(text).unwrap()
     }
 
-    fn denied(held: &str) -> Vec<String> {
-        routes(USERS).out_of_reach(&scopes(held)).iter().map(|route| route.pattern().to_owned()).collect()
+    /// Every scope but this one.
+    fn all_but(left_out: &str) -> Scopes {
+        scopes(&ALL.split(' ').filter(|scope| *scope != left_out).collect::<Vec<_>>().join(" "))
+    }
+
+    /// The scopes without any one of which the request is denied.
+    fn needed(requested: Requested<'_>) -> Vec<&'static str> {
+        let routes = routes(USERS);
+        assert!(routes.are_reached(requested, &scopes(ALL)));
+        let needed: Vec<&str> =
+            ALL.split(' ').filter(|scope| !routes.are_reached(requested, &all_but(scope))).collect();
+        assert_eq!(routes.are_reached(requested, &Scopes::default()), needed.is_empty());
+        needed
+    }
+
+    fn serving(method: &str, route: Option<&str>, path: Option<&str>) -> Vec<&'static str> {
+        needed(Requested { method: Some(method), route, path })
     }
 
     #[test]
     fn a_route_is_out_of_reach_unless_all_of_its_scopes_are_held() {
-        let all = ["GET/users", "GET/users/*", "PATCH/users/*", "GET/", "DELETE/files/*"];
-        assert_eq!(denied(""), all);
-        assert_eq!(denied("users:reader USERS:READ read"), all);
-        assert_eq!(denied("users:read home files"), ["PATCH/users/*"]);
-        assert_eq!(denied("users:read home files users:write"), ["PATCH/users/*"]);
-        assert!(denied("users:read home files users:write audit").is_empty());
+        let reaches = |held: &str| {
+            let patch = Requested { method: Some("PATCH"), route: Some("/users/{name}"), path: Some("/users/ann") };
+            routes(USERS).are_reached(patch, &scopes(held))
+        };
+        for held in ["", "users:write", "audit", "users:writer audit", "USERS:WRITE audit", "write audit users:read"] {
+            assert!(!reaches(held), "{held}");
+        }
+        assert!(reaches("users:write audit") && reaches(ALL));
     }
 
     #[test]
     fn none_and_only_none_says_that_no_route_needs_a_scope() {
-        assert!(routes("none").out_of_reach(&Scopes::default()).is_empty());
-        assert!(routes(" none\n").out_of_reach(&Scopes::default()).is_empty());
+        for none in ["none", " none\n"] {
+            assert!(routes(none).are_reached(Requested::default(), &Scopes::default()));
+        }
         assert!("None".parse::<RouteScopes>().is_err());
     }
 
@@ -260,41 +329,36 @@ mod tests {
             ("GET /users users\"read", Problem::Scope),
             ("GET / home", Problem::Repeated),
             ("PATCH /users/{name} users:write", Problem::Repeated),
+            ("GET /Users users:read", Problem::Repeated),
         ] {
             let error = format!("{USERS}\n{line}").parse::<RouteScopes>().unwrap_err();
-            assert_eq!(error, InvalidRouteScopes::Line { line: 7, problem }, "{line}");
+            assert_eq!(error, InvalidRouteScopes { line: 7, problem }, "{line}");
         }
         // Another method, and a parameter that takes more, are other routes.
         routes(&format!("{USERS}\nPOST / home\nPATCH /users/{{name+}} users:write"));
     }
 
     #[test]
-    fn more_routes_than_a_policy_takes_are_refused() {
-        let many =
-            |count: usize| (0..count).map(|n| format!("GET /a-path-of-{n} scope")).collect::<Vec<_>>().join("\n");
-        routes(&many(50));
-        assert_eq!(many(70).parse::<RouteScopes>().unwrap_err(), InvalidRouteScopes::TooMany);
-    }
-
-    /// The named routes that this request may be for.
-    fn serving(method: &str, route: Option<&str>, path: Option<&str>) -> Vec<String> {
-        let requested = Requested { method: Some(method), route, path };
-        let all = routes(USERS);
-        let serving = all.0.iter().filter(|named| named.may_serve(requested));
-        serving.map(|route| route.pattern().to_owned()).collect()
+    fn any_number_of_routes_may_be_named() {
+        let many: Vec<_> = (0..5000).map(|n| format!("GET /a-path-of-{n}/{{id}} scope-{n}")).collect();
+        let routes = routes(&many.join("\n"));
+        let path = "/a-path-of-4321/7";
+        let requested = Requested { method: Some("GET"), route: Some("/a-path-of-4321/{id}"), path: Some(path) };
+        assert!(routes.are_reached(requested, &scopes("scope-4321")));
+        assert!(!routes.are_reached(requested, &scopes("scope-4320")));
     }
 
     #[test]
     fn the_gateways_own_route_decides_however_the_path_is_written() {
         for path in ["/users", "/users/", "//users", "/%75sers", "/USERS", "/prod/users", "/x"] {
-            assert_eq!(serving("GET", Some("/users"), Some(path)), ["GET/users"], "{path}");
+            assert_eq!(serving("GET", Some("/users"), Some(path)), ["users:read"], "{path}");
         }
         for path in ["/users/ann", "/users/ann%40example.com", "/us%65rs/ann/", "/users/a%2Fb", "/users/%2e%2e"] {
-            assert_eq!(serving("GET", Some("/users/{name}"), Some(path)), ["GET/users/*"], "{path}");
+            assert_eq!(serving("GET", Some("/users/{name}"), Some(path)), ["user:read"], "{path}");
         }
-        assert_eq!(serving("get", Some("/users"), None), ["GET/users"]);
-        assert_eq!(serving("DELETE", Some("/files/{any+}"), Some("/files/a/b")), ["DELETE/files/*"]);
-        assert_eq!(serving("GET", Some("/"), Some("/")), ["GET/"]);
+        assert_eq!(serving("get", Some("/users"), None), ["users:read"]);
+        assert_eq!(serving("DELETE", Some("/files/{any+}"), Some("/files/a/b")), ["files"]);
+        assert_eq!(serving("GET", Some("/"), Some("/")), ["home"]);
     }
 
     #[test]
@@ -302,14 +366,29 @@ mod tests {
         for (method, route, path) in [
             ("GET", "/protected", "/protected"),
             ("DELETE", "/users/{username}", "/users/ann"),
+            ("TRACE", "/users/{username}", "/users/ann"),
             ("GET", "/teams/{id}/users", "/teams/1/users"),
             ("GET", "/users/{username}/photo", "/users/ann/photo"),
-            ("GET", "/Users", "/x"),
+            ("DELETE", "/files", "/files"),
         ] {
             assert!(serving(method, Some(route), Some(path)).is_empty(), "{method} {route}");
         }
-        // But a path that fits one is, as for a policy.
-        assert_eq!(serving("GET", Some("/users/me"), Some("/users/me")), ["GET/users/*"]);
+        // But a path that fits one is.
+        assert_eq!(serving("GET", Some("/users/me"), Some("/users/me")), ["user:read"]);
+        assert_eq!(serving("GET", Some("/people/{id}"), Some("/users")), ["users:read"]);
+    }
+
+    #[test]
+    fn a_path_that_fits_several_routes_needs_the_scopes_of_all() {
+        let text = "GET /a/{x} parameter\nGET /a/b literal\nGET /{all+} rest\nGET /{x}/b other\nGET /a/c another";
+        let routes = routes(text);
+        let requested = Requested { method: Some("GET"), route: Some("/a/b"), path: Some("/a/b") };
+        let all = ["parameter", "literal", "rest", "other"];
+        assert!(routes.are_reached(requested, &scopes(&all.join(" "))));
+        for left_out in all {
+            let held: Vec<_> = all.into_iter().filter(|scope| *scope != left_out).collect();
+            assert!(!routes.are_reached(requested, &scopes(&held.join(" "))), "{left_out}");
+        }
     }
 
     #[test]
@@ -327,14 +406,13 @@ mod tests {
                 "/x/./y",
             ] {
                 let serving = serving("GET", route, Some(path));
-                assert!(serving.contains(&"GET/users".to_owned()), "{route:?} {path} {serving:?}");
+                assert!(serving.contains(&"users:read"), "{route:?} {path} {serving:?}");
             }
-            assert!(serving("GET", route, Some("/prod/users/ann")).contains(&"GET/users/*".to_owned()));
+            assert!(serving("GET", route, Some("/prod/users/ann")).contains(&"user:read"));
             assert!(serving("DELETE", route, Some("/users/ann")).is_empty());
             // Without a path it may be any.
-            assert_eq!(serving("GET", route, None), ["GET/users", "GET/users/*", "GET/"]);
+            assert_eq!(serving("GET", route, None), ["users:read", "user:read", "home"]);
         }
-        let unknown = Requested::default();
-        assert!(routes(USERS).0.iter().all(|route| route.may_serve(unknown)));
+        assert_eq!(needed(Requested::default()), ALL.split(' ').collect::<Vec<_>>());
     }
 }

@@ -57,9 +57,9 @@ impl Caller {
     #[must_use]
     pub fn context(verified: &Verified) -> Context {
         BTreeMap::from([
-            (USERNAME, verified.subject.to_string()),
+            (USERNAME, verified.subject.as_str().to_owned()),
             (SCOPE, verified.scopes.to_string()),
-            (SESSION, verified.session.to_string()),
+            (SESSION, verified.session.as_str().to_owned()),
         ])
     }
 }

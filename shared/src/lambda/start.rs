@@ -1,8 +1,17 @@
 //! How every function starts: settings, log, clock, randomness and the SDK's configuration come from one call.
 
-use std::{fmt::Display, future::Future, str::FromStr, time::SystemTime};
+use std::{
+    cell::Cell,
+    fmt::{Debug, Display},
+    future::Future,
+    mem,
+    str::FromStr,
+    time::SystemTime,
+};
 
-use lambda_http::lambda_runtime::{self, Diagnostic, LambdaEvent, service_fn};
+use lambda_http::lambda_runtime::{
+    self, Diagnostic, LambdaEvent, LambdaInvocation, Runtime, service_fn, tower::util::MapRequestLayer,
+};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
@@ -111,12 +120,40 @@ impl Function {
     where
         E: DeserializeOwned,
         A: Serialize,
-        P: Into<Diagnostic> + std::fmt::Debug,
+        P: Into<Diagnostic> + Debug,
         F: Future<Output = (Result<A, P>, CallRecord)>,
     {
         lambda_runtime::run(service_fn(async |event: LambdaEvent<E>| {
             self.log.call(&event.context.request_id, handler(event.payload)).await
         }))
         .await
+    }
+
+    /// Serves events as [`Function::run_events`] does, to a handler that reads their bytes itself. The runtime's own
+    /// reader would make a copy of all that the handler wants, and a name of each member for its errors, which quote
+    /// what they met.
+    ///
+    /// # Errors
+    /// The Lambda runtime's.
+    pub async fn run_raw_events<A, P>(
+        &self,
+        handler: impl AsyncFn(&[u8]) -> (Result<A, P>, CallRecord),
+    ) -> Result<(), BoxError>
+    where
+        A: Serialize,
+        P: Into<Diagnostic> + Debug,
+    {
+        // The runtime has one event at a time. It reads the `null` that stands in the place of this one.
+        let event = Cell::default();
+        let take = MapRequestLayer::new(|mut invocation: LambdaInvocation| {
+            event.set(mem::replace(&mut invocation.body, b"null".as_slice().into()));
+            invocation
+        });
+        let handle = service_fn(async |unread: LambdaEvent<()>| {
+            let event = event.take();
+            self.log.call(&unread.context.request_id, handler(&event)).await
+        });
+        // Without the runtime's layer for tracing: its spans are in no line of the log.
+        Runtime::new(handle).layer(take).run().await
     }
 }

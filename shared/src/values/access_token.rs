@@ -1,18 +1,15 @@
 //! Access tokens: signed JWTs of the shape of RFC 9068, verified by the rules of RFC 8725.
 //!
-//! The verifier finds the key by `kid` and takes the algorithm from the key. `jsonwebtoken` computes and
-//! checks signatures here, and nothing else: its own validation accepts tokens without `aud` or `iss`,
-//! any `typ` and `crit`, and takes the time from the system. What it leaves to others stands below,
-//! every rule with a name in [`Refusal`].
+//! The verifier finds the key by `kid` and takes the algorithm from the key. `jsonwebtoken` signs tokens
+//! here, and verifies none: its own validation accepts tokens without `aud` or `iss`, any `typ` and
+//! `crit`, takes the time from the system, and parses the key for each token. The key checks the
+//! signature, and all other rules stand below, each with a name in [`Refusal`].
 
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use rand::CryptoRng;
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{DeserializeOwned, IgnoredAny},
-};
+use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
 use zeroize::Zeroizing;
 
 use crate::values::{
@@ -218,10 +215,13 @@ impl Refusal {
 /// The header's members that matter; embedded keys and key addresses are never looked at. A member that
 /// stands twice is an error.
 #[derive(Deserialize)]
-struct Header {
-    alg: String,
-    kid: String,
-    typ: String,
+struct Header<'a> {
+    #[serde(borrow)]
+    alg: Cow<'a, str>,
+    #[serde(borrow)]
+    kid: Cow<'a, str>,
+    #[serde(borrow)]
+    typ: Cow<'a, str>,
     /// RFC 7515 section 4.1.11: what isn't understood must be refused, and nothing is understood here.
     #[serde(default)]
     crit: Presence,
@@ -239,19 +239,23 @@ impl<'de> Deserialize<'de> for Presence {
 
 /// The claims that matter. Each is a single string or a whole number of seconds.
 #[derive(Deserialize)]
-struct ReadClaims {
-    iss: String,
-    sub: String,
-    aud: String,
+struct ReadClaims<'a> {
+    #[serde(borrow)]
+    iss: Cow<'a, str>,
+    #[serde(borrow)]
+    sub: Cow<'a, str>,
+    #[serde(borrow)]
+    aud: Cow<'a, str>,
     exp: Timestamp,
     /// Optional to RFC 7519; `null` and other types are errors.
     #[serde(default, deserialize_with = "present")]
     nbf: Option<Timestamp>,
     #[serde(default, deserialize_with = "present")]
     iat: Option<Timestamp>,
-    sid: String,
-    #[serde(default)]
-    scope: String,
+    #[serde(borrow)]
+    sid: Cow<'a, str>,
+    #[serde(borrow, default)]
+    scope: Cow<'a, str>,
 }
 
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
@@ -280,7 +284,8 @@ pub fn verify(
         return Err(Refusal::Form);
     }
 
-    let header: Header = decode(header, Refusal::Header)?;
+    let header = decode(header, Refusal::Header)?;
+    let header: Header<'_> = read(&header, Refusal::Header)?;
     if header.crit.0 {
         return Err(Refusal::Critical);
     }
@@ -295,7 +300,8 @@ pub fn verify(
         return Err(Refusal::Signature);
     }
 
-    let claims: ReadClaims = decode(payload, Refusal::Claims)?;
+    let claims = decode(payload, Refusal::Claims)?;
+    let claims: ReadClaims<'_> = read(&claims, Refusal::Claims)?;
     if claims.iss != issuer {
         return Err(Refusal::Issuer);
     }
@@ -320,15 +326,19 @@ pub fn verify(
     })
 }
 
-fn decode<T: DeserializeOwned>(part: &str, otherwise: Refusal) -> Result<T, Refusal> {
+/// The text of a part of the token.
+fn decode(part: &str, otherwise: Refusal) -> Result<String, Refusal> {
     let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| Refusal::Form)?;
     // All of it is UTF-8 (RFC 8725 section 3.7), also in members that nobody reads.
-    let json = String::from_utf8(bytes).map_err(|_| otherwise)?;
+    String::from_utf8(bytes).map_err(|_| otherwise)
+}
+
+fn read<'a, T: Deserialize<'a>>(json: &'a str, otherwise: Refusal) -> Result<T, Refusal> {
     // A struct also reads from a JSON array, in the order of its members; a token's parts are objects.
     if !json.trim_ascii_start().starts_with('{') {
         return Err(otherwise);
     }
-    serde_json::from_str(&json).map_err(|_| otherwise)
+    serde_json::from_str(json).map_err(|_| otherwise)
 }
 
 #[cfg(test)]

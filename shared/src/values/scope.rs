@@ -44,8 +44,8 @@ impl Scopes {
             }
             scopes.insert(token.to_owned());
         }
-        let scopes = Self(scopes);
-        if scopes.to_string().len() > MAX_LENGTH { Err(InvalidScope) } else { Ok(scopes) }
+        let (texts, spaces) = (scopes.iter().map(String::len).sum::<usize>(), scopes.len().saturating_sub(1));
+        if texts + spaces > MAX_LENGTH { Err(InvalidScope) } else { Ok(Self(scopes)) }
     }
 
     /// Whether the set is empty.

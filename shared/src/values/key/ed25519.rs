@@ -1,12 +1,12 @@
 //! Keys of `EdDSA` over edwards25519 (RFC 8032 section 5.1, RFC 8037 section 2).
 
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
-use jsonwebtoken::{DecodingKey, EncodingKey};
+use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, ParsedPublicKey};
+use jsonwebtoken::EncodingKey;
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::{
-    KeyProblem,
+    KeyProblem, Verifier,
     jwk::{self, Jwk},
 };
 
@@ -48,8 +48,9 @@ pub(super) fn signing(jwk: &Jwk) -> Result<EncodingKey, KeyProblem> {
     Ok(EncodingKey::from_ed_der(document.as_ref()))
 }
 
-pub(super) fn verifying(jwk: &Jwk) -> Result<DecodingKey, KeyProblem> {
-    Ok(DecodingKey::from_ed_der(point(jwk)?.as_slice()))
+pub(super) fn verifying(jwk: &Jwk) -> Result<Verifier, KeyProblem> {
+    let key = ParsedPublicKey::new(&ED25519, point(jwk)?.as_slice()).map_err(|_| KeyProblem::Curve)?;
+    Ok(Verifier::Public(key))
 }
 
 pub(super) fn generate(rng: &mut impl CryptoRng) -> Option<Jwk> {

@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
-use jsonwebtoken::{DecodingKey, EncodingKey};
+use aws_lc_rs::hmac;
+use jsonwebtoken::EncodingKey;
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::{
-    KeyProblem,
+    KeyProblem, Verifier,
     jwk::{self, Jwk},
 };
 
@@ -24,8 +25,8 @@ pub(super) fn signing(jwk: &Jwk) -> Result<EncodingKey, KeyProblem> {
     Ok(EncodingKey::from_secret(&secret(jwk)?))
 }
 
-pub(super) fn verifying(jwk: &Jwk) -> Result<DecodingKey, KeyProblem> {
-    Ok(DecodingKey::from_secret(&secret(jwk)?))
+pub(super) fn verifying(jwk: &Jwk) -> Result<Verifier, KeyProblem> {
+    Ok(Verifier::Secret(Box::new(hmac::Key::new(hmac::HMAC_SHA256, &secret(jwk)?))))
 }
 
 pub(super) fn generate(rng: &mut impl CryptoRng) -> Jwk {

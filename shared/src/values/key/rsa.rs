@@ -3,8 +3,9 @@
 use aws_lc_rs::{
     encoding::{AsDer, Pkcs8V1Der},
     rsa::{KeyPair, KeyPairComponents, KeySize, PublicKeyComponents},
+    signature::RSA_PKCS1_2048_8192_SHA256,
 };
-use jsonwebtoken::{DecodingKey, EncodingKey};
+use jsonwebtoken::EncodingKey;
 use pkcs1::{
     RsaPrivateKeyRef, UintRef,
     der::{AnyRef, Decode, Encode, Reader, SliceReader, asn1::OctetStringRef},
@@ -12,7 +13,7 @@ use pkcs1::{
 use zeroize::Zeroizing;
 
 use super::{
-    KeyProblem,
+    KeyProblem, Verifier,
     jwk::{self, Jwk},
 };
 
@@ -55,9 +56,10 @@ pub(super) fn signing(jwk: &Jwk) -> Result<EncodingKey, KeyProblem> {
     Ok(EncodingKey::from_rsa_der(&der))
 }
 
-pub(super) fn verifying(jwk: &Jwk) -> Result<DecodingKey, KeyProblem> {
+pub(super) fn verifying(jwk: &Jwk) -> Result<Verifier, KeyProblem> {
     let Public { n, e } = public(jwk)?;
-    Ok(DecodingKey::from_rsa_raw_components(&n, &e))
+    let key = PublicKeyComponents { n: n.as_slice(), e: e.as_slice() };
+    Ok(Verifier::Public(key.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).map_err(|_| KeyProblem::Material)?))
 }
 
 /// aws-lc draws from its own generator, which the system's randomness seeds.

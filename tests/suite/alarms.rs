@@ -38,22 +38,35 @@ fn of_alarm(properties: &Yaml) -> Vec<(String, Metric)> {
         .collect()
 }
 
-/// The metrics of a dashboard, with their namespaces: those that it lists, and those that it searches for.
-fn of_dashboard(body: &str) -> Vec<(String, Metric)> {
+/// The dashboard's JSON, as `CloudFormation` would make it, but for the names of the stack and its resources.
+fn dashboard(resources: &Yaml) -> Value {
+    let (text, parts) = dashboard_parts(resources);
+    let widget = parts["AlarmsWidget"].clone();
+    let Yaml::Tagged(choice) = widget else { panic!("{widget:?}") };
+    assert_eq!((choice.tag.to_string().as_str(), &choice.value[0]), ("!If", &"HasAlarms".into()));
+    let bodies = [&choice.value[1], &choice.value[2]].map(|widget| {
+        let text = text.replace("${AlarmsWidget}", untagged(widget)).replace("${KeyRotationDays}", "30");
+        serde_json::from_str::<Value>(&text.replace("${Sources}", untagged(&parts["Sources"]))).unwrap()
+    });
+    assert_eq!(bodies[1]["widgets"][0]["type"], "text");
+    let [body, _] = bodies;
+    body
+}
+
+/// What `!Sub` makes the dashboard of: a text, and what is put into it.
+fn dashboard_parts(resources: &Yaml) -> (&str, &Yaml) {
+    let Yaml::Tagged(body) = &resources["Dashboard"]["Properties"]["DashboardBody"] else { panic!("no !Sub") };
+    (body.value[0].as_str().unwrap(), &body.value[1])
+}
+
+/// The metrics of the dashboard, with their namespaces.
+fn of_dashboard(resources: &Yaml) -> Vec<(String, Metric)> {
     let mut metrics = Vec::new();
-    // What CloudFormation puts in where a number stands.
-    let body: Value = serde_json::from_str(&body.replace("${KeyRotationDays}", "30")).unwrap();
-    for widget in body["widgets"].as_array().unwrap() {
+    for widget in dashboard(resources)["widgets"].as_array().unwrap() {
         for line in widget["properties"]["metrics"].as_array().into_iter().flatten() {
-            let line = line.as_array().unwrap();
-            if let [Value::String(namespace), Value::String(name), rest @ ..] = line.as_slice() {
+            if let [Value::String(namespace), Value::String(name), rest @ ..] = line.as_array().unwrap().as_slice() {
                 let names = rest.iter().filter_map(Value::as_str).step_by(2);
                 metrics.push(metric(namespace, name, names));
-            } else if let Some((_, search)) = line[0]["expression"].as_str().unwrap().split_once("SEARCH('{") {
-                let (schema, rest) = search.split_once('}').unwrap();
-                let mut words = schema.split(',');
-                let name = rest.split("MetricName=\"").nth(1).unwrap().split('"').next().unwrap();
-                metrics.push(metric(words.next().unwrap(), name, words));
             }
         }
     }
@@ -122,8 +135,7 @@ async fn every_metric_of_an_alarm_or_the_dashboard_is_emitted() {
         let properties = &resource["Properties"];
         let found = match resource["Type"].as_str().unwrap() {
             "AWS::CloudWatch::Alarm" => of_alarm(properties),
-            // `!Sub` is a tagged value.
-            "AWS::CloudWatch::Dashboard" => of_dashboard(untagged(&properties["DashboardBody"])),
+            "AWS::CloudWatch::Dashboard" => of_dashboard(&resources),
             _ => continue,
         };
         assert!(!found.is_empty(), "{name:?} looks at nothing");
@@ -132,16 +144,16 @@ async fn every_metric_of_an_alarm_or_the_dashboard_is_emitted() {
     let mut ours = BTreeSet::new();
     for (namespace, metric) in looked_at {
         if namespace == "Gatehouse" {
-            assert!(emitted.contains(&metric), "nothing emits {metric:?}, but {emitted:?}");
-            ours.insert(metric.0);
+            ours.insert(metric);
         } else {
             let (names, dimensions) = of_aws(&namespace).unwrap_or_else(|| panic!("an unknown namespace {namespace}"));
             assert!(names.contains(&metric.0.as_str()), "{namespace} has no {metric:?}");
             assert_eq!(metric.1, dimensions, "{namespace} {}", metric.0);
         }
     }
-    // And what is emitted is looked at.
-    assert_eq!(ours, emitted.into_iter().map(|metric| metric.0).collect());
+    // And nothing that nobody looks at: each is a custom metric, and bills as one.
+    assert_eq!(ours, emitted);
+    assert!(emitted.iter().all(|(_, dimensions)| *dimensions == ["stack"]), "{emitted:?}");
 }
 
 /// `CloudWatch` compares dimensions by their values too: those of the alarms are the stack's name.
@@ -171,15 +183,20 @@ async fn metrics_are_of_this_stack_by_the_name_that_the_alarms_use() {
         }
         sums
     };
-    let (sign_ins, refreshes) = (by_outcome("SignIns"), by_outcome("Refreshes"));
-    assert_eq!((sign_ins["signed_in"], sign_ins["unavailable"]), (1, 1), "{sign_ins:?}");
-    assert!(sign_ins["refused"] > 1, "{sign_ins:?}");
-    // Each guess at jane's password before the one that was throttled.
-    assert_eq!(by_outcome("FailedSignIns"), [("refused".to_owned(), sign_ins["refused"] - 1)].into());
-    assert_eq!(refreshes, [("refreshed".to_owned(), 1), ("refused".to_owned(), 1)].into());
-    assert_eq!(by_outcome("RefreshTokenReuse"), [("refused".to_owned(), 1)].into());
-    assert_eq!(by_outcome("Outages"), [("unavailable".to_owned(), 1)].into());
-    assert_eq!(by_outcome("Throttles"), [("refused".to_owned(), 1)].into());
+    for (name, outcome) in [
+        ("SignIns", "signed_in"),
+        ("Refreshes", "refreshed"),
+        ("RefreshTokenReuse", "refused"),
+        ("Throttles", "refused"),
+        ("Outages", "unavailable"),
+    ] {
+        assert_eq!(by_outcome(name), [(outcome.to_owned(), 1)].into(), "{name}");
+    }
+    // Beside each guess at jane's password: the one that was throttled, the token that was used again, and that of the
+    // authorizer.
+    let failed = by_outcome("FailedSignIns")["refused"];
+    assert!(failed > 1);
+    assert_eq!(by_outcome("Refusals"), [("refused".to_owned(), failed + 3)].into());
     let ages: Vec<u64> = counted.iter().filter_map(|line| line["KeyAge"].as_u64()).collect();
     assert!(ages.len() == 2 && ages.iter().all(|age| *age < 600), "{ages:?}");
 }
@@ -187,7 +204,7 @@ async fn metrics_are_of_this_stack_by_the_name_that_the_alarms_use() {
 #[test]
 fn every_alarm_is_told_to_the_topic_and_on_the_dashboard() {
     let resources = resources();
-    let dashboard = untagged(&resources["Dashboard"]["Properties"]["DashboardBody"]).to_owned();
+    let dashboard = dashboard(&resources)["widgets"][0]["properties"]["alarms"].to_string();
     let mut alarms = 0;
     for (name, resource) in resources.as_mapping().unwrap() {
         let (name, properties) = (name.as_str().unwrap(), &resource["Properties"]);
@@ -200,12 +217,29 @@ fn every_alarm_is_told_to_the_topic_and_on_the_dashboard() {
             assert_eq!(untagged(&choice.value[1][0]), "AlarmTopicArn");
         }
         assert!(dashboard.contains(&format!("${{{name}.Arn}}")), "{name} is not on the dashboard");
+        let condition = resource["Condition"].as_str().unwrap();
+        let takes_back = ["ServerErrorsAlarm", "OutagesAlarm"].contains(&name);
+        assert_eq!(condition, if takes_back { "HasDeploymentAlarms" } else { "HasAlarms" }, "{name}");
         let guide = std::fs::read_to_string(root().join("docs/operations.md")).unwrap();
         let known_as = untagged(&properties["AlarmName"]).trim_start_matches("${AWS::StackName}").to_owned();
         assert!(guide.contains(&known_as), "docs/operations.md doesn't say what to do about {known_as}");
         alarms += 1;
     }
     assert_eq!(alarms, 10);
+}
+
+#[test]
+fn the_dashboard_asks_the_logs_that_there_are() {
+    let resources = resources();
+    let groups: BTreeSet<&str> = resources
+        .as_mapping()
+        .unwrap()
+        .values()
+        .filter(|resource| resource["Type"] == "AWS::Logs::LogGroup")
+        .map(|resource| untagged(&resource["Properties"]["LogGroupName"]))
+        .collect();
+    let asked: Vec<&str> = untagged(&dashboard_parts(&resources).1["Sources"]).split('\'').skip(1).step_by(2).collect();
+    assert!(asked.len() == 8 && asked.iter().all(|group| groups.contains(group)), "{asked:?}");
 }
 
 fn untagged(value: &Yaml) -> &str {

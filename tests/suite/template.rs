@@ -131,6 +131,20 @@ fn a_flood_of_passwords_can_be_bounded() {
     assert_eq!(methods["DataTraceEnabled"], false);
 }
 
+/// What costs by the month beside the alarms and the secret is there only for who asks for it.
+#[test]
+fn what_is_dear_by_the_month_is_off_by_default() {
+    let template: Yaml = serde_yaml_ng::from_str(&read("template.yaml")).unwrap();
+    let default = |name: &str| template["Parameters"][name]["Default"].as_str().unwrap();
+    assert_eq!(["Alarms", "CloudWatchDashboard", "DetailedMetrics"].map(default), ["on", "off", "off"]);
+    assert_eq!(texts(&template["Conditions"]["HasDetailedMetrics"]), ["!Equals !Ref DetailedMetrics", "!Equals on"]);
+    let Yaml::Tagged(detailed) = &resource("Api")["Properties"]["MethodSettings"][0]["MetricsEnabled"] else {
+        panic!("methods are measured whatever the parameters are");
+    };
+    assert_eq!(detailed.value, Yaml::Sequence(vec!["HasDetailedMetrics".into(), true.into(), false.into()]));
+    assert_eq!(resource("Dashboard")["Condition"], "HasDashboard");
+}
+
 /// The alias is what the routes call, and what `CodeDeploy` moves; both alarms are there to take a bad version back.
 #[test]
 fn a_bad_version_is_taken_back_by_its_alarms() {
@@ -142,6 +156,10 @@ fn a_bad_version_is_taken_back_by_its_alarms() {
     let preference = &function["DeploymentPreference"];
     assert_eq!(texts(&preference["Enabled"]), ["!Ref CanaryDeployment"]);
     assert_eq!(texts(&preference["Alarms"]), ["!Ref ServerErrorsAlarm", "!Ref OutagesAlarm"]);
+    // They are there for it though all others are off.
+    let has_alarms = texts(&template["Conditions"]["HasDeploymentAlarms"]);
+    let either = ["!Or !Equals !Ref Alarms", "!Or !Equals on", "!Or !Equals !Ref CanaryDeployment", "!Or !Equals true"];
+    assert_eq!(has_alarms, either);
 }
 
 /// What a function calls one after the other, at the longest that each takes, ends before Lambda ends it: a caller gets

@@ -62,6 +62,9 @@ enum Planned {
 /// How long no further call comes before all that were made wait.
 const QUIET: Duration = Duration::from_millis(150);
 
+/// The operations, sorted, that were waited for at the same time, one list for each time.
+type Waits = Vec<Vec<String>>;
+
 /// An operation, and what lets it pass.
 type Waiting = (String, oneshot::Sender<()>);
 
@@ -134,11 +137,11 @@ impl Line {
     pub fn waits<'a, T: 'a>(
         &'a self,
         work: impl Future<Output = T> + 'a,
-    ) -> Pin<Box<dyn Future<Output = (T, Vec<Vec<String>>)> + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = (T, Waits)> + 'a>> {
         Box::pin(self.let_pass(Box::pin(work)))
     }
 
-    async fn let_pass<T>(&self, mut work: Pin<Box<dyn Future<Output = T> + '_>>) -> (T, Vec<Vec<String>>) {
+    async fn let_pass<T>(&self, mut work: Pin<Box<dyn Future<Output = T> + '_>>) -> (T, Waits) {
         *self.end.waiting.lock().unwrap() = Some(vec![]);
         let (mut waits, mut seen) = (vec![], 0);
         let done = loop {

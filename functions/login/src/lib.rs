@@ -81,13 +81,9 @@ impl TokenEndpoint {
     /// # Errors
     /// [`Problem`] says why there is no token.
     pub async fn grant(&self, call: Call) -> Result<Answer, Problem> {
-        let (metric, answer) = match TokenRequest::of(&call)? {
-            TokenRequest::Password(grant) => (Metric::SignIns, self.sign_in(grant, &call).await),
-            TokenRequest::Refresh(grant) => (Metric::Refreshes, self.refresh(grant, &call).await),
-        };
-        match answer {
-            Ok(answer) => Ok(answer.recorded(|record| record.counting(metric))),
-            Err(problem) => Err(problem.recorded(|record| record.counting(metric))),
+        match TokenRequest::of(&call)? {
+            TokenRequest::Password(grant) => self.sign_in(grant, &call).await,
+            TokenRequest::Refresh(grant) => self.refresh(grant, &call).await,
         }
     }
 
@@ -107,7 +103,8 @@ impl TokenEndpoint {
         let (issuer, username) = (self.issuer(call)?, request.username.clone());
         let pair = sign_in.sign_in(request, &issuer, call.client()).await;
         let pair = pair.map_err(|error| problem::of_sign_in(error, &username))?;
-        answer::of_tokens(&pair, in_cookies, "signed_in")
+        let answer = answer::of_tokens(&pair, in_cookies, "signed_in")?;
+        Ok(answer.recorded(|record| record.counting(Metric::SignIns)))
     }
 
     async fn refresh(&self, grant: RefreshGrant, call: &Call) -> Result<Answer, Problem> {
@@ -119,6 +116,7 @@ impl TokenEndpoint {
         match refresh.refresh(&grant.request, &self.issuer(call)?, &client).await {
             Ok(pair) => {
                 let answer = answer::of_tokens(&pair, grant.in_cookies, "refreshed")?;
+                let answer = answer.recorded(|record| record.counting(Metric::Refreshes));
                 Ok(match &pair.shared_with {
                     Some(other) => answer.recorded(|record| answer::shared_token(record, &client, other)),
                     None => answer,

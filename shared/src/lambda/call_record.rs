@@ -92,7 +92,7 @@ impl CallRecord {
         }
     }
 
-    /// The same with a metric. The members that are its dimensions have to be there.
+    /// The same with a metric.
     pub fn counting(mut self, metric: Metric) -> Self {
         self.metrics.push(metric);
         self

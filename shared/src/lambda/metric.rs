@@ -4,23 +4,24 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-/// A metric of a line. Each combination of a metric and the values of its dimensions is one custom metric,
-/// and costs as one: no dimension is of a user's or a client's making.
+/// A metric of a line. Its one dimension is the stack, so that each is one custom metric: `CloudWatch` bills every
+/// combination of a metric and the values of its dimensions as one. What else there is to know of a call (its outcome,
+/// the reason, the function) is in its line, and Logs Insights counts by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metric {
-    /// A request for the grant `password`, by outcome.
+    /// Somebody has signed in.
     SignIns,
     /// A sign-in with a name and a password that don't open an account.
     FailedSignIns,
-    /// A request for the grant `refresh_token`, by outcome.
+    /// A session was refreshed.
     Refreshes,
     /// A refresh token was used again, and its session was ended.
     RefreshTokenReuse,
-    /// A call whose caller was told no, by function and reason.
+    /// A call whose caller was told no.
     Refusals,
-    /// A guess or a registration was refused because there were too many before it; also by limit.
+    /// A guess or a registration was refused because there were too many before it.
     Throttles,
-    /// A call got no answer because something that it needs is down; also by function.
+    /// A call got no answer because something that it needs is down.
     Outages,
     /// The age of the key that signs.
     KeyAge(Duration),
@@ -53,18 +54,6 @@ impl Metric {
             _ => "Count",
         }
     }
-
-    /// Sets of members of the line. `CloudWatch` adds nothing up over dimensions: where a sum is of use, it is a set of
-    /// its own.
-    fn dimensions(self) -> &'static [&'static [&'static str]] {
-        match self {
-            Self::SignIns | Self::Refreshes => &[&["stack", "outcome"]],
-            Self::FailedSignIns | Self::RefreshTokenReuse | Self::KeyAge(_) => &[&["stack"]],
-            Self::Refusals => &[&["stack", "function", "reason"]],
-            Self::Throttles => &[&["stack"], &["stack", "limit"]],
-            Self::Outages => &[&["stack"], &["stack", "function"]],
-        }
-    }
 }
 
 /// The member `_aws` for a line's metrics.
@@ -73,15 +62,16 @@ impl Metric {
 pub(super) struct Metadata {
     timestamp: u128,
     #[serde(rename = "CloudWatchMetrics")]
-    metrics: Vec<Directive>,
+    metrics: [Directive; 1],
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Directive {
     namespace: &'static str,
-    dimensions: &'static [&'static [&'static str]],
-    metrics: [Definition; 1],
+    /// Sets of members of the line.
+    dimensions: [[&'static str; 1]; 1],
+    metrics: Vec<Definition>,
 }
 
 #[derive(Serialize)]
@@ -93,11 +83,8 @@ struct Definition {
 
 impl Metadata {
     pub(super) fn of(metrics: &[Metric], timestamp: u128) -> Self {
-        let directive = |metric: &Metric| Directive {
-            namespace: "Gatehouse",
-            dimensions: metric.dimensions(),
-            metrics: [Definition { name: metric.name(), unit: metric.unit() }],
-        };
-        Self { timestamp, metrics: metrics.iter().map(directive).collect() }
+        let define = |metric: &Metric| Definition { name: metric.name(), unit: metric.unit() };
+        let metrics = metrics.iter().map(define).collect();
+        Self { timestamp, metrics: [Directive { namespace: "Gatehouse", dimensions: [["stack"]], metrics }] }
     }
 }

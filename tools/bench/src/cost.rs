@@ -1,29 +1,35 @@
-//! What the stack costs on AWS, from the measured times and the published prices.
+//! What the stack costs on AWS, from measured times and published prices: in dollars per million, where nothing else is
+//! said.
 
+use crate::comparison::{self, Prices};
+use crate::idle::Monthly;
 use crate::prices::{
-    AUTH0_ESSENTIALS, AUTH0_FREE_USERS, AUTH0_PROFESSIONAL, AUTH0_STEP, COGNITO_ESSENTIALS_USER, COGNITO_FREE_USERS,
-    COGNITO_LITE_USER, COGNITO_PLUS_USER, GIGABYTE_OF_LOGS, GIGABYTE_SECOND_ARM, GIGABYTE_SECOND_X86, HTTP_REQUESTS,
-    INVOCATIONS, READ_UNITS, REST_REQUESTS, SECRET_CALLS, WRITE_UNITS,
+    GIGABYTE_OF_LOGS, GIGABYTE_SECOND_ARM, GIGABYTE_SECOND_X86, HTTP_REQUESTS, INVOCATIONS, READ_UNITS, REST_REQUESTS,
+    SECRET_CALLS, WRITE_UNITS,
 };
-use crate::results::{Measured, Results};
 use crate::table;
 
 /// The memory size at which Lambda gives a whole vCPU, in MB.
 const WHOLE_CPU: f64 = 1769.0;
+/// The authorizer's memory size in template.yaml, in MB.
+const AUTHORIZER: f64 = 256.0;
 /// Assumed, not measured: what a call to `DynamoDB` takes of a function's time, in milliseconds.
 const STORE_CALL: f64 = 5.0;
+/// Assumed: what an instance's first call takes beside what is measured, in milliseconds. Lambda starts the program, and
+/// the connections cross a network.
+const START: f64 = 50.0;
 /// Assumed: what Lambda's START, END and REPORT take, in bytes.
 const LAMBDA_LINES: f64 = 300.0;
-/// What login's line for a sign-in takes, in bytes, with two scopes and a short name.
-const LOGIN_LINE: f64 = 560.0;
+/// What login's line for a sign-in or a refresh takes, in bytes, with two scopes and a short name.
+const LOGIN_LINE: f64 = 580.0;
+/// The same for a wrong password.
+const REFUSED_LINE: f64 = 540.0;
 /// The same for the authorizer's line.
-const AUTHORIZER_LINE: f64 = 230.0;
-/// The users that the comparison is for, and what each does in a month.
-const USERS: [f64; 2] = [10_000.0, 100_000.0];
-const SIGN_INS: f64 = 10.0;
-const CALLS: f64 = 300.0;
+const AUTHORIZER_LINE: f64 = 310.0;
+/// The same for the gateway's, in the format of template.yaml.
+const GATEWAY_LINE: f64 = 440.0;
 
-/// What one sign-in asks of the table: how often it waits for calls, and units.
+/// What a request asks of the table: how often it waits for calls, and units.
 #[derive(Clone, Copy)]
 struct StoreUse {
     calls: f64,
@@ -39,159 +45,185 @@ const KNOWN_ADDRESS: StoreUse = StoreUse { calls: 3.0, writes: 3.0, reads: 6.0 }
 /// given back together with the note that it was right.
 const NEW_ADDRESS: StoreUse = StoreUse { calls: 4.0, writes: 6.0, reads: 6.0 };
 
+/// From an address that isn't known: as for a sign-in the guess is counted in the account's window and at the address, and
+/// then the failure at the address over all accounts.
+const WRONG_PASSWORD: StoreUse = StoreUse { calls: 3.0, writes: 4.0, reads: 4.0 };
+/// The user and the hash are read consistently while the session is moved on.
+const REFRESH: StoreUse = StoreUse { calls: 1.0, writes: 1.0, reads: 2.0 };
+/// What the authorizer asks where it reads the session: eventually consistently, for half a unit.
+const SESSION: StoreUse = StoreUse { calls: 1.0, writes: 0.0, reads: 0.5 };
+const NOTHING: StoreUse = StoreUse { calls: 0.0, writes: 0.0, reads: 0.0 };
+
 #[derive(Clone, Copy)]
 enum Processor {
     X86,
     Arm,
 }
 
-/// Dollars a month for so many users; `None` where that many can't be had.
-type Price = Box<dyn Fn(f64) -> Option<f64>>;
-
-/// The tables, or nothing where the run lacks what they're made from.
-pub(crate) fn tables(results: &Results) -> Option<String> {
-    let login = cpu(results.find("login, cost 12")?);
-    let authorizer = cpu(results.find("authorizer, ES256 from the table")?);
-    let mut text = String::from("Dollars per million, at list prices of us-east-1:\n\n");
-    sign_ins(&mut text, login);
-    extras(&mut text);
-    calls(&mut text, authorizer);
-    comparison(&mut text, login, authorizer);
-    Some(text)
+/// What the tables are made from, in milliseconds.
+struct Times {
+    /// Of a core, for a sign-in with a hash of cost 12.
+    login: f64,
+    /// The same with a hash of a millisecond: a refresh has none, and takes less.
+    refresh: f64,
+    /// Of a core, for a call.
+    authorizer: f64,
+    /// What an instance's first call takes more than another, of login.
+    login_start: f64,
+    /// The same of the authorizer.
+    authorizer_start: f64,
 }
 
-/// Milliseconds on a core.
-fn cpu(subject: &Measured) -> f64 {
-    table::milli(subject.cpu())
+/// From docs/performance.md, of 2026-11-24: CPU per call of `login, cost 12`, `login, cost 4` and `authorizer, ES256 from
+/// the table`, and of the latter two the cold start without a warm call.
+const RECORDED: Times = Times {
+    login: 236.1,
+    refresh: 1.8194,
+    authorizer: 0.0979,
+    login_start: 6.39 - 2.5554,
+    authorizer_start: 2.74 - 0.0895,
+};
+
+/// The tables. Those for a month are for a stack that has this.
+pub(crate) fn tables(monthly: Monthly) -> String {
+    let times = &RECORDED;
+    let mut text = String::new();
+    sign_ins(&mut text, times);
+    other_requests(&mut text, times);
+    extras(&mut text, times);
+    calls(&mut text, times);
+    lines(&mut text);
+    comparison::tables(&mut text, &prices(times, monthly));
+    text
 }
 
-fn sign_ins(text: &mut String, login: f64) {
+fn sign_ins(text: &mut String, times: &Times) {
     let rows = [10, 11, 12, 13].into_iter().flat_map(|cost| {
-        [512.0, 1024.0, WHOLE_CPU].map(|memory| {
-            let sign_in = SignIn::new(login, cost, memory);
-            [
-                format!("bcrypt cost {cost}, {memory} MB"),
-                format!("{:.0} ms", sign_in.time),
-                dollars(sign_in.lambda(Processor::X86)),
-                dollars(sign_in.lambda(Processor::Arm)),
-                dollars(KNOWN_ADDRESS.price()),
-                dollars(logs(LOGIN_LINE)),
-                dollars(sign_in.all() + REST_REQUESTS),
-                dollars(sign_in.all() + HTTP_REQUESTS),
-            ]
-        })
+        [512.0, 1024.0, WHOLE_CPU]
+            .map(|memory| row(format!("bcrypt cost {cost}, {memory} MB"), &sign_in(times, cost, memory)))
     });
-    let heads =
-        ["sign-ins", "billed time", "Lambda", "on arm64", "DynamoDB", "log", "with a REST API", "with an HTTP API"];
-    table::write(text, heads, rows);
+    table::write(text, heads("sign-ins"), rows);
 }
 
-fn extras(text: &mut String) {
+fn other_requests(text: &mut String, times: &Times) {
+    let rows =
+        [("a refresh, 1769 MB", refresh(times)), ("a wrong password, bcrypt cost 12, 1769 MB", wrong_password(times))];
+    table::write(
+        text,
+        heads("other requests to login"),
+        rows.map(|(what, work)| row(what.to_owned(), &work)).into_iter(),
+    );
+}
+
+fn extras(text: &mut String, times: &Times) {
     let secret = SECRET_CALLS * 100.0;
     // Of sign-ins that take a quarter of a second each.
     let rows = [
         ("from an address that isn't known: DynamoDB, in all", NEW_ADDRESS.price()),
         ("each more than a minute after the instance's last: Secrets Manager", secret),
         ("instances that are busy all the time, one call a minute: Secrets Manager", secret / 240.0),
+        ("each the first of its instance: Lambda, more", first_call(times.login_start, WHOLE_CPU)),
     ];
     let rows = rows.into_iter().map(|(what, price)| [what.to_owned(), dollars(price)]);
     table::write(text, ["beside that, for sign-ins", "dollars"], rows);
 }
 
-fn calls(text: &mut String, authorizer: f64) {
-    let rows = [128.0, 256.0, 512.0].into_iter().flat_map(|memory| {
-        [("off", 0.0), ("0", 1.0)].map(|(revocation, reads)| {
-            let call = Check::new(authorizer, reads, memory);
-            [
-                format!("{memory} MB, LiveRevocation {revocation}"),
-                format!("{:.0} ms", call.time),
-                dollars(lambda(call.time, memory, Processor::X86)),
-                dollars(lambda(call.time, memory, Processor::Arm)),
-                dollars(call.store),
-                dollars(logs(AUTHORIZER_LINE)),
-                dollars(call.all() + REST_REQUESTS),
-                dollars(call.all() + HTTP_REQUESTS),
-            ]
+fn calls(text: &mut String, times: &Times) {
+    let rows = [128.0, AUTHORIZER, 512.0].into_iter().flat_map(|memory| {
+        [("off", NOTHING), ("0", SESSION)].map(|(revocation, store)| {
+            row(format!("{memory} MB, LiveRevocation {revocation}"), &check(times, store, memory))
         })
     });
-    let heads = [
-        "authorized calls, without their function",
-        "billed time",
-        "Lambda",
-        "on arm64",
-        "DynamoDB",
-        "log",
-        "with a REST API",
-        "with an HTTP API",
-    ];
-    table::write(text, heads, rows);
+    table::write(text, heads("authorized calls, without their function"), rows);
+    let more = ["each the first of its instance, 256 MB: Lambda, more".to_owned(), dollars(first_of_authorizer(times))];
+    table::write(text, ["beside that, for authorized calls", "dollars"], [more].into_iter());
 }
 
-fn comparison(text: &mut String, login: f64, authorizer: f64) {
-    let sign_in = SignIn::new(login, 12, WHOLE_CPU).all();
-    let check = Check::new(authorizer, 0.0, 256.0).all();
-    let beyond_free =
-        |rate: f64| -> Price { Box::new(move |users| Some((users - COGNITO_FREE_USERS).max(0.0) * rate)) };
-    let auth0 = |plan: f64| -> Price { Box::new(move |users| Some(users / AUTH0_STEP * plan)) };
-    let rows: [(&str, Price); 8] = [
-        (
-            "Gatehouse: sign-ins, with a REST API",
-            Box::new(move |users| Some(users * SIGN_INS / 1e6 * (sign_in + REST_REQUESTS))),
-        ),
-        ("Gatehouse: the authorizer", Box::new(move |users| Some(users * CALLS / 1e6 * check))),
-        ("Cognito Lite", beyond_free(COGNITO_LITE_USER)),
-        ("Cognito Essentials", beyond_free(COGNITO_ESSENTIALS_USER)),
-        ("Cognito Plus", Box::new(|users| Some(users * COGNITO_PLUS_USER))),
-        ("Auth0 Free", Box::new(|users| (users <= AUTH0_FREE_USERS).then_some(0.0))),
-        ("Auth0 Essentials, at the rate of its first 500 users", auth0(AUTH0_ESSENTIALS)),
-        ("Auth0 Professional, at the rate of its first 500 users", auth0(AUTH0_PROFESSIONAL)),
+/// What of the figures above is log.
+fn lines(text: &mut String) {
+    let rows = [
+        ("login, of a sign-in or a refresh", LOGIN_LINE),
+        ("login, of a wrong password", REFUSED_LINE),
+        ("the authorizer", AUTHORIZER_LINE),
+        ("Lambda's START, END and REPORT, beside each of these", LAMBDA_LINES),
+        ("the gateway, of each request", GATEWAY_LINE),
     ];
-    let rows = rows.iter().map(|(what, price)| {
-        let say = |users| price(users).map_or("-".to_owned(), dollars);
-        [(*what).to_owned(), say(USERS[0]), say(USERS[1])]
-    });
-    let heads = ["a month, each user 10 sign-ins and 300 calls", "10,000 users", "100,000 users"];
-    table::write(text, heads, rows);
+    let rows = rows.into_iter().map(|(what, bytes)| [what.to_owned(), format!("{bytes}"), dollars(log_of(bytes))]);
+    table::write(text, ["lines of the log", "bytes", "dollars"], rows);
 }
 
-/// A sign-in from a known address, at a hash cost and a memory size.
-struct SignIn {
+fn prices(times: &Times, monthly: Monthly) -> Prices {
+    Prices {
+        sign_in: sign_in(times, 12, WHOLE_CPU).all() + request(REST_REQUESTS),
+        wrong_password: wrong_password(times).all() + request(REST_REQUESTS),
+        refresh: refresh(times).all() + request(REST_REQUESTS),
+        check: check(times, SESSION, AUTHORIZER).all(),
+        first_of_login: first_call(times.login_start, WHOLE_CPU),
+        first_of_authorizer: first_of_authorizer(times),
+        stack: monthly.in_use(),
+    }
+}
+
+fn heads(first: &str) -> [&str; 8] {
+    [first, "billed time", "Lambda", "on arm64", "DynamoDB", "log", "with a REST API", "with an HTTP API"]
+}
+
+fn row(what: String, work: &Work) -> [String; 8] {
+    [
+        what,
+        format!("{:.0} ms", work.time),
+        dollars(lambda(work.time, work.memory, Processor::X86)),
+        dollars(lambda(work.time, work.memory, Processor::Arm)),
+        dollars(work.store.price()),
+        dollars(work.log()),
+        dollars(work.all() + request(REST_REQUESTS)),
+        dollars(work.all() + request(HTTP_REQUESTS)),
+    ]
+}
+
+/// From a known address. Each step of the hash's cost doubles its work, which is nearly all.
+fn sign_in(times: &Times, cost: i32, memory: f64) -> Work {
+    Work::new(times.login * 2_f64.powi(cost - 12), memory, KNOWN_ADDRESS, LOGIN_LINE)
+}
+
+fn wrong_password(times: &Times) -> Work {
+    Work::new(times.login, WHOLE_CPU, WRONG_PASSWORD, REFUSED_LINE)
+}
+
+fn refresh(times: &Times) -> Work {
+    Work::new(times.refresh, WHOLE_CPU, REFRESH, LOGIN_LINE)
+}
+
+fn check(times: &Times, store: StoreUse, memory: f64) -> Work {
+    Work::new(times.authorizer, memory, store, AUTHORIZER_LINE)
+}
+
+fn first_of_authorizer(times: &Times) -> f64 {
+    first_call(times.authorizer_start, AUTHORIZER)
+}
+
+/// What a function does for a request.
+struct Work {
+    /// Milliseconds that Lambda bills.
     time: f64,
     memory: f64,
+    store: StoreUse,
+    /// Bytes of the function's line.
+    line: f64,
 }
 
-impl SignIn {
-    /// From what one of cost 12 takes of a core; each step of the cost doubles the hash's work, which is nearly all.
-    fn new(at_cost_12: f64, cost: i32, memory: f64) -> Self {
-        Self { time: billed(at_cost_12 * 2_f64.powi(cost - 12), KNOWN_ADDRESS.calls, memory), memory }
+impl Work {
+    fn new(on_core: f64, memory: f64, store: StoreUse, line: f64) -> Self {
+        Self { time: billed(on_core, store.calls * STORE_CALL, memory), memory, store, line }
     }
 
-    fn lambda(&self, processor: Processor) -> f64 {
-        lambda(self.time, self.memory, processor)
+    fn log(&self) -> f64 {
+        log_of(self.line + LAMBDA_LINES)
     }
 
     /// On x86, without the gateway.
     fn all(&self) -> f64 {
-        self.lambda(Processor::X86) + KNOWN_ADDRESS.price() + logs(LOGIN_LINE)
-    }
-}
-
-/// What the authorizer does for a call.
-struct Check {
-    time: f64,
-    memory: f64,
-    store: f64,
-}
-
-impl Check {
-    /// Its reads are eventually consistent, at half a unit each.
-    fn new(on_core: f64, reads: f64, memory: f64) -> Self {
-        Self { time: billed(on_core, reads, memory), memory, store: reads * READ_UNITS / 2.0 }
-    }
-
-    /// On x86, without the gateway.
-    fn all(&self) -> f64 {
-        lambda(self.time, self.memory, Processor::X86) + self.store + logs(AUTHORIZER_LINE)
+        lambda(self.time, self.memory, Processor::X86) + self.store.price() + self.log()
     }
 }
 
@@ -201,10 +233,10 @@ impl StoreUse {
     }
 }
 
-/// Milliseconds of a call that works on the core for `work` of them: less memory is a smaller share of a core, and
-/// Lambda rounds up.
-fn billed(work: f64, store_calls: f64, memory: f64) -> f64 {
-    (work * (WHOLE_CPU / memory).max(1.0) + store_calls * STORE_CALL).ceil()
+/// Milliseconds of a call that works on the core for `work` of them and waits for others: less memory is a smaller share
+/// of a core, and Lambda rounds up.
+fn billed(work: f64, waits: f64, memory: f64) -> f64 {
+    (work * (WHOLE_CPU / memory).max(1.0) + waits).ceil()
 }
 
 /// Dollars for a million invocations that take this many milliseconds each.
@@ -216,12 +248,23 @@ fn lambda(duration: f64, memory: f64, processor: Processor) -> f64 {
     INVOCATIONS + 1e6 * duration / 1e3 * memory / 1024.0 * rate
 }
 
-/// Dollars for a million invocations, each with a line of ours of this many bytes.
-fn logs(line: f64) -> f64 {
-    1e6 * (line + LAMBDA_LINES) / 1e9 * GIGABYTE_OF_LOGS
+/// Dollars for what a million first calls of instances take longer than others.
+fn first_call(longer: f64, memory: f64) -> f64 {
+    lambda(billed(longer, START, memory), memory, Processor::X86) - INVOCATIONS
 }
 
-fn dollars(price: f64) -> String {
+/// Dollars for a million lines of this many bytes.
+fn log_of(bytes: f64) -> f64 {
+    1e6 * bytes / 1e9 * GIGABYTE_OF_LOGS
+}
+
+/// Dollars for a million requests that the gateway takes at this price, with its line for each.
+fn request(price: f64) -> f64 {
+    price + log_of(GATEWAY_LINE)
+}
+
+/// To the cent.
+pub(crate) fn dollars(price: f64) -> String {
     format!("${price:.2}")
 }
 
@@ -242,6 +285,16 @@ mod tests {
     fn a_million_calls_cost_their_gigabyte_seconds_and_requests() {
         assert!((lambda(120.0, 1536.0, Processor::X86) - 3.20).abs() < 0.01);
         assert!((lambda(120.0, 1536.0, Processor::Arm) - 2.60).abs() < 0.01);
+    }
+
+    #[test]
+    fn the_page_of_costs_has_the_tables() {
+        let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/costs.md")).unwrap();
+        let template = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml")).unwrap();
+        let tables = tables(Monthly::of(&template, &std::collections::BTreeMap::new()).unwrap());
+        for table in tables.split_terminator("\n\n") {
+            assert!(page.contains(table), "docs/costs.md lacks:\n{table}");
+        }
     }
 
     #[test]

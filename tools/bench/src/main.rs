@@ -3,9 +3,11 @@
 //! The real release binaries answer events through the Lambda Runtime API, on one core that they share with nothing but
 //! this program's side of the conversation. In the same rounds, the least that could do their work does it.
 
+mod comparison;
 mod core;
 mod cost;
 mod counts;
+mod idle;
 mod instance;
 mod limits;
 mod load;
@@ -34,6 +36,7 @@ use shared::time::Timestamp;
 
 use crate::core::Cores;
 use crate::counts::Counter;
+use crate::idle::Monthly;
 use crate::measure::{BareHash, Plan, measure};
 use crate::peers::Peers;
 use crate::results::{Measured, Results};
@@ -50,9 +53,15 @@ struct Arguments {
     /// Measure the same work in Python and JavaScript too, which takes Python 3, Node, npm and a C++ compiler
     #[arg(long, conflicts_with_all = ["check", "update"])]
     peers: bool,
-    /// Add what a sign-in and a call cost on AWS
-    #[arg(long, conflicts_with_all = ["check", "update"])]
+    /// Measure nothing: say what sign-ins, calls and a month cost on AWS, from recorded times and list prices
+    #[arg(long, conflicts_with_all = ["quick", "peers", "json", "svg", "check", "update"])]
     cost: bool,
+    /// Measure nothing: say what template.yaml costs by the month, by list prices
+    #[arg(long, conflicts_with_all = ["quick", "peers", "cost", "json", "svg", "check", "update"])]
+    idle: bool,
+    /// Set a parameter of the template, for what it costs by the month
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter, requires = "idle")]
+    parameters: Vec<(String, String)>,
     /// Write everything that was measured to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -79,6 +88,15 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<ExitCode, BoxError> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
+    let template = std::fs::read_to_string(root.join("template.yaml"))?;
+    if arguments.idle {
+        print(&idle::table(&template, &arguments.parameters.iter().cloned().collect())?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if arguments.cost {
+        print(&cost::tables(Monthly::of(&template, &BTreeMap::new())?))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let binaries = stage::build(&root)?;
     let folder = scratch(&binaries)?;
     let counter = Counter::new(&folder)?;
@@ -111,9 +129,6 @@ fn run(arguments: &Arguments) -> Result<ExitCode, BoxError> {
         print(&serving::table(&results.served))?;
     }
     print(&targets::table(&results))?;
-    if arguments.cost {
-        print(&cost::tables(&results).ok_or("the run lacks what costs are made from")?)?;
-    }
     if let Some(file) = &arguments.json {
         write(file, &serde_json::to_string_pretty(&results)?)?;
     }
@@ -121,6 +136,11 @@ fn run(arguments: &Arguments) -> Result<ExitCode, BoxError> {
         write(file, &plot::svg(&results))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn parameter(argument: &str) -> Result<(String, String), String> {
+    let (name, value) = argument.split_once('=').ok_or("write NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 fn time(subjects: &[Subject], counter: &Counter, plan: Plan) -> Result<Results, BoxError> {

@@ -33,11 +33,26 @@ pub(crate) const READ_UNITS: f64 = 0.125;
 // (https://raw.githubusercontent.com/api-evangelist/amazon-secrets-manager/refs/heads/main/plans/amazon-secrets-manager-plans-pricing.yml).
 /// Ten thousand calls.
 pub(crate) const SECRET_CALLS: f64 = 0.05;
+/// A secret, for a month.
+pub(crate) const SECRET: f64 = 0.40;
 
 // CloudWatch Logs, Lambda's logs of the standard class. https://www.duckbillgroup.com/?p=9080, on the change of
 // 2025-05-01.
 /// A GB taken in, the first step of a month.
 pub(crate) const GIGABYTE_OF_LOGS: f64 = 0.50;
+
+// CloudWatch. https://cloudburn.io/blog/amazon-cloudwatch-pricing (February 2026) and
+// https://signoz.io/guides/cloudwatch-pricing of 2026-02-15: custom metrics, each combination of dimensions by itself;
+// https://c3x.dev/resources/aws/aws_cloudwatch_metric_alarm (no day given): alarms;
+// https://www.factualminds.com/blog/amazon-cloudwatch-pricing-metrics-logs-alarms-dashboards/ of 2026-06-13: dashboards.
+/// A metric that an alarm watches, for a month. That an alarm on several counts several times is from memory of the
+/// published list, not confirmed.
+pub(crate) const ALARM_METRIC: f64 = 0.10;
+/// A custom metric, for a month, the first 10,000. That it is billed for the hours in which it is written, and that the
+/// gateway's detailed metrics are billed as custom ones, is from memory, not confirmed.
+pub(crate) const CUSTOM_METRIC: f64 = 0.30;
+/// A dashboard, for a month.
+pub(crate) const DASHBOARD: f64 = 3.00;
 
 // Cognito user pools. A transcript of https://aws.amazon.com/cognito/pricing/ of 2026-09-20
 // (https://raw.githubusercontent.com/api-evangelist/amazon-cognito/refs/heads/main/plans/amazon-cognito-plans-pricing.yml).

@@ -20,10 +20,12 @@ mod parameters;
 mod pattern;
 mod place;
 mod resource_names;
+mod resources;
 mod template;
 mod yaml;
 
 pub use parameters::{Constraint, ParameterError};
+pub use resources::{Resource, ResourcesError, resources};
 
 pub(crate) use parameters::Parameters;
 pub(crate) use template::{

@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 pub use binaries::{BuildError, build_for_release, build_functions, build_functions_for_tests};
-pub use cloudformation::{Constraint, ParameterError, TemplateError};
+pub use cloudformation::{Constraint, ParameterError, Resource, ResourcesError, TemplateError, resources};
 pub use lambda::{FunctionError, Invocation};
 pub use log::LogSink;
 pub use secrets::{RotateError, SecretsError, SecretsLocation};

@@ -44,6 +44,32 @@ impl Scope<'_> {
         }))
     }
 
+    /// Puts what its condition chooses in the place of every `Fn::If`, and leaves all other intrinsic functions as they
+    /// are. `AWS::NoValue` leaves the list or object that it's in, as in [`Scope::resolve`].
+    pub(super) fn choose(&self, value: &Value, at: &str) -> Result<Option<Value>, TemplateError> {
+        match intrinsic(value) {
+            Some(("Fn::If", argument)) => return self.choose(self.chosen(argument, at)?, at),
+            Some(("Ref", name)) if name == "AWS::NoValue" => return Ok(None),
+            _ => {}
+        }
+        Ok(Some(match value {
+            Value::Array(items) => {
+                let chosen: Result<Vec<_>, _> = items.iter().map(|item| self.choose(item, at)).collect();
+                chosen?.into_iter().flatten().collect()
+            }
+            Value::Object(entries) => {
+                let mut chosen = Map::new();
+                for (key, value) in entries {
+                    if let Some(value) = self.choose(value, &format!("{at}.{key}"))? {
+                        chosen.insert(key.clone(), value);
+                    }
+                }
+                Value::Object(chosen)
+            }
+            scalar => scalar.clone(),
+        }))
+    }
+
     /// Evaluates a condition of the template by its name.
     pub(super) fn condition(&self, name: &str, at: &str) -> Result<bool, TemplateError> {
         match &self.document.section("Conditions")[name] {
@@ -67,12 +93,7 @@ impl Scope<'_> {
                 let template = argument.as_str().ok_or_else(|| wrong("takes only a string here"))?;
                 self.substitute(template, at)?.into()
             }
-            "Fn::If" => {
-                let [condition, then, otherwise] = arguments(name, argument, at)?;
-                let condition = condition.as_str().ok_or_else(|| wrong("takes a condition's name"))?;
-                let chosen = if self.condition(condition, at)? { then } else { otherwise };
-                return self.resolve(chosen, at);
-            }
+            "Fn::If" => return self.resolve(self.chosen(argument, at)?, at),
             "Fn::Join" => {
                 let [separator, items] = arguments(name, argument, at)?;
                 let separator = self.string(separator, at)?;
@@ -91,6 +112,14 @@ impl Scope<'_> {
             _ => return Err(wrong("is not emulated")),
         };
         Ok(Some(value))
+    }
+
+    /// What an `Fn::If` chooses, as it is written.
+    fn chosen<'v>(&self, argument: &'v Value, at: &str) -> Result<&'v Value, TemplateError> {
+        let [condition, then, otherwise] = arguments("Fn::If", argument, at)?;
+        let named = || TemplateError::new(at, "`Fn::If` takes a condition's name");
+        let condition = condition.as_str().ok_or_else(named)?;
+        Ok(if self.condition(condition, at)? { then } else { otherwise })
     }
 
     fn truth(&self, condition: &Value, at: &str) -> Result<bool, TemplateError> {

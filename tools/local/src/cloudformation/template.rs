@@ -14,6 +14,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use self::reader::Reader;
+pub(super) use self::reader::with_globals;
 use super::intrinsics::Scope;
 use super::pattern::Pattern;
 use super::{Document, Parameters, TemplateError};

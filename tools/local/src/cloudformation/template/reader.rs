@@ -10,7 +10,7 @@ use super::{FunctionSpec, SecretSpec, TableSpec, Template, api, stream, table};
 use crate::cloudformation::intrinsics::Scope;
 use crate::cloudformation::place::Place;
 use crate::cloudformation::yaml::intrinsic;
-use crate::cloudformation::{MAIN_TABLE, TemplateError};
+use crate::cloudformation::{Document, MAIN_TABLE, TemplateError};
 
 /// Lambda's own defaults, for a function that sets none.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -113,12 +113,6 @@ impl<'a> Reader<'a> {
 
     /// The resources of one type whose condition holds.
     fn resources(&self, kind: &str) -> Result<Vec<Resource<'a>>, TemplateError> {
-        let globals = self.scope.document.section("Globals");
-        let globals = match kind {
-            "AWS::Serverless::Api" => &globals["Api"],
-            "AWS::Serverless::Function" => &globals["Function"],
-            _ => &Value::Null,
-        };
         let keys = READ.iter().find(|(read, _)| *read == kind).map_or(&[][..], |(_, keys)| keys);
         let mut found = Vec::new();
         for (name, resource) in self.scope.document.section("Resources").as_object().into_iter().flatten() {
@@ -130,7 +124,7 @@ impl<'a> Reader<'a> {
                 continue;
             }
             let at = format!("{at}.Properties");
-            let mut merged = merge(globals, &resource["Properties"]);
+            let mut merged = with_globals(self.scope.document, kind, &resource["Properties"]);
             if let Some(properties) = merged.as_object_mut() {
                 properties.retain(|key, _| keys.contains(&key.as_str()));
             }
@@ -207,6 +201,17 @@ impl<'a> Reader<'a> {
         }
         Ok(secrets)
     }
+}
+
+/// A resource's properties, with `Globals` merged in.
+pub(in crate::cloudformation) fn with_globals(document: &Document, kind: &str, own: &Value) -> Value {
+    let globals = document.section("Globals");
+    let globals = match kind {
+        "AWS::Serverless::Api" => &globals["Api"],
+        "AWS::Serverless::Function" => &globals["Function"],
+        _ => &Value::Null,
+    };
+    merge(globals, own)
 }
 
 /// Puts a resource's own properties over `Globals`, as SAM does: maps merge, lists are appended to,

@@ -49,7 +49,7 @@ impl Endpoint {
     fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         // Nothing listens there, and nothing is to be sent.
-        let sdk = runtime.block_on(laptop_config("http://127.0.0.1:9"));
+        let sdk = laptop_config("http://127.0.0.1:9");
         let (clock, store) = (Clock::stopped(NOW), Store::new(&sdk, "table"));
         let ring = SigningRing::new(r#"{"keys":[]}"#.parse().unwrap(), &sdk);
         let endpoint = TokenEndpoint {

@@ -19,7 +19,6 @@ mod sessions;
 mod user_lists;
 mod users;
 
-use aws_config::SdkConfig;
 use aws_sdk_dynamodb::{
     Client,
     config::{
@@ -27,6 +26,7 @@ use aws_sdk_dynamodb::{
         retry::{RetryPartition, TokenBucket},
     },
 };
+use aws_types::SdkConfig;
 
 pub use self::{
     guesses::{COUNTING_TIMEOUT, Guess, GuessCounts},

@@ -188,7 +188,7 @@ impl Api {
             log: log.clone(),
         };
         let stack = Stack::start(options).await.unwrap();
-        let sdk = laptop_config(stack.store_url()).await;
+        let sdk = laptop_config(stack.store_url());
         let table = aws_sdk_dynamodb::Client::new(&sdk);
         let store = Store::new(&sdk, stack.table_name()).counting_in(counts_table(&stack));
         let client = reqwest::Client::builder().timeout(Duration::from_mins(1)).build().unwrap();

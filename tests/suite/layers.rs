@@ -13,13 +13,13 @@ struct Layer {
 
 /// What knows HTTP, Lambda or the environment.
 const EDGE: [&str; 5] = ["lambda_http", "lambda_runtime", "http::", "axum", "std::env"];
-const AWS: [&str; 4] = ["aws_config", "aws_sdk_dynamodb", "aws_sdk_secretsmanager", "aws_smithy"];
+const AWS: [&str; 5] = ["aws_config", "aws_types", "aws_sdk_dynamodb", "aws_sdk_secretsmanager", "aws_smithy"];
 
 const LAYERS: [Layer; 5] = [
     Layer {
         folder: "values",
         below: &[],
-        forbidden: &["lambda_", "http::", "axum", "std::env", "aws_config", "aws_sdk"],
+        forbidden: &["lambda_", "http::", "axum", "std::env", "aws_config", "aws_types", "aws_sdk"],
     },
     Layer { folder: "store", below: &["values"], forbidden: &EDGE },
     Layer { folder: "aws", below: &["values", "store"], forbidden: &EDGE },

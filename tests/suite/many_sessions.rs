@@ -29,7 +29,7 @@ struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     async fn of(api: &'a Api, signed_in: &Answer) -> Self {
-        let client = Client::new(&laptop_config(api.stack.store_url()).await);
+        let client = Client::new(&laptop_config(api.stack.store_url()));
         let id = claims(&signed_in.access_token())["sid"].as_str().unwrap().to_owned();
         let get = client.get_item().table_name(api.stack.table_name());
         let get = get.key("pk", AttributeValue::S("SESSION#johndoe".to_owned())).key("sk", AttributeValue::S(id));

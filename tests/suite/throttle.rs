@@ -338,7 +338,7 @@ async fn a_lost_answer_refuses_nobody_and_counts_once_more_at_most() {
     let api = Api::start().await;
     let proxy = Proxy::start(api.stack.store_url()).await;
     let hasty = RetryConfig::standard().with_initial_backoff(Duration::from_millis(10));
-    let sdk = laptop_config(&proxy.url).await.into_builder().retry_config(hasty).build();
+    let sdk = laptop_config(&proxy.url).into_builder().retry_config(hasty).build();
     let store = Store::new(&sdk, api.stack.table_name()).counting_in(counts_table(&api.stack));
     let at = now();
     for failures in [0, 1, 4, 5, 12] {

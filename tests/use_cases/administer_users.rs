@@ -20,7 +20,7 @@ const HOME: &str = "192.0.2.1";
 
 /// An instance with an administrator, root.
 async fn administered() -> Instance {
-    let instance = Instance::start().await;
+    let instance = Instance::start();
     add_root(&instance).await;
     instance
 }

@@ -54,7 +54,7 @@ async fn assert_waits(instance: &Instance, name: &str, address: &str, limit: Lim
 }
 
 async fn with_johndoe() -> Instance {
-    let instance = Instance::start().await;
+    let instance = Instance::start();
     instance.add_user("JohnDoe").await;
     instance
 }
@@ -81,7 +81,7 @@ async fn a_wrong_password_is_rejected() {
 
 #[tokio::test]
 async fn an_unknown_name_is_rejected_and_not_kept() {
-    let instance = Instance::start().await;
+    let instance = Instance::start();
     let error = instance.authenticate("nobody", PASSWORD, HOME).await.unwrap_err();
     let rejection = rejected(error);
     assert!(matches!(rejection, Rejection::UnknownUser), "{rejection:?}");
@@ -282,7 +282,7 @@ async fn an_older_hash_is_renewed() {
     let plain = PasswordHash::parse("$2y$04$wR0kiXd02dMJdvAZ2PXuauUY5hsR1E1VMbQoe7Bvi/ZojiEYyB9Bm").unwrap();
     let text = "test";
     for old in [plain, hash_of(text, cost(5))] {
-        let instance = Instance::start().await;
+        let instance = Instance::start();
         assert!(instance.store.add_user(&User { password_hash: old.clone(), ..user("johndoe") }, NOW).await.unwrap());
         let found = instance.authenticate("johndoe", text, HOME).await.unwrap();
         instance.authenticator.renew_hash(&found, &password(text)).await;
@@ -304,7 +304,7 @@ async fn a_hash_of_this_cost_stays() {
 
 #[tokio::test]
 async fn a_hash_that_is_newer_than_the_verified_one_stays() {
-    let instance = Instance::start().await;
+    let instance = Instance::start();
     let old = User { password_hash: hash_of(PASSWORD, cost(5)), ..user("johndoe") };
     assert!(instance.store.add_user(&old, NOW).await.unwrap());
     let found = instance.authenticate("johndoe", PASSWORD, HOME).await.unwrap();

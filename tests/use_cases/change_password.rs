@@ -22,7 +22,7 @@ const NEW: &str = "umlaut metal heavy";
 const WRITE: (&str, &str) = ("UpdateItem", "CREDENTIAL#");
 
 async fn with_johndoe() -> Instance {
-    let instance = Instance::start().await;
+    let instance = Instance::start();
     instance.add_user("johndoe").await;
     instance
 }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 async fn with_johndoe() -> Instance {
-    let instance = Instance::start().await;
+    let instance = Instance::start();
     instance.add_user("johndoe").await;
     instance
 }

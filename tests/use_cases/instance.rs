@@ -56,33 +56,33 @@ pub struct Instance {
 
 impl Instance {
     /// An instance with a ring of one key.
-    pub async fn start() -> Self {
-        let table = Table::create().await;
+    pub fn start() -> Self {
+        let table = Table::create();
         let store = table.store.clone();
-        Self::with_inline_ring(table, store).await
+        Self::with_inline_ring(table, store)
     }
 
     /// The same, with a line on its way to the table that can be disturbed.
     pub async fn on_a_line() -> (Line, Self) {
         let line = Line::start(endpoint()).await;
-        let table = Table::create().await;
-        let store = table.store_at(&line.url).await;
-        let instance = Self::with_inline_ring(table, store).await;
+        let table = Table::create();
+        let store = table.store_at(&line.url);
+        let instance = Self::with_inline_ring(table, store);
         (line, instance)
     }
 
-    async fn with_inline_ring(table: Table, store: Store) -> Self {
+    fn with_inline_ring(table: Table, store: Store) -> Self {
         let ring = KeySetting::Inline(ring(NOW).to_private_jwks());
         // An inline ring is at no address.
-        Self::with_ring(table, store, ring, "http://127.0.0.1:9").await
+        Self::with_ring(table, store, ring, "http://127.0.0.1:9")
     }
 
     /// An instance whose ring is that of the setting, in the secrets at this address.
-    pub async fn with_ring(table: Table, store: Store, ring: KeySetting, secrets: &str) -> Self {
+    pub fn with_ring(table: Table, store: Store, ring: KeySetting, secrets: &str) -> Self {
         let clock = Clock::stopped(NOW);
         let random = random::system();
         let authenticator = authenticator(store.clone(), clock.clone());
-        let ring = SigningRing::new(ring, &laptop_config(secrets).await);
+        let ring = SigningRing::new(ring, &laptop_config(secrets));
         let tokens = TokenIssuer {
             keys: KeyCache::new(ring, Duration::from_hours(1), clock.clone()),
             audience: AUDIENCE.to_owned(),

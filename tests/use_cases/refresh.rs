@@ -21,7 +21,7 @@ use crate::{
 };
 
 async fn with_johndoe() -> Instance {
-    let instance = Instance::start().await;
+    let instance = Instance::start();
     instance.add_user("JohnDoe").await;
     instance
 }

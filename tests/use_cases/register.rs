@@ -32,7 +32,7 @@ async fn register(registration: &Registration, name: &str, address: &str) -> Res
 
 #[tokio::test]
 async fn an_account_is_made_that_can_sign_in() {
-    let instance = Instance::start().await;
+    let instance = Instance::start();
     let made = register(&registration(&instance, 9), "JohnDoe", HOME).await.unwrap();
     let found = instance.authenticate("johndoe", PASSWORD, HOME).await.unwrap();
     let version = made.password_version;
@@ -45,7 +45,7 @@ async fn an_account_is_made_that_can_sign_in() {
 
 #[tokio::test]
 async fn a_name_is_taken_in_any_case() {
-    let instance = Instance::start().await;
+    let instance = Instance::start();
     let registration = registration(&instance, 9);
     let john = instance.add_user("JohnDoe").await;
     for name in ["JohnDoe", "johndoe", "JOHNDOE"] {
@@ -60,7 +60,7 @@ async fn a_name_is_taken_in_any_case() {
 
 #[tokio::test]
 async fn the_name_of_an_unreadable_account_is_taken() {
-    let instance = Instance::start().await;
+    let instance = Instance::start();
     instance.add_user("johndoe").await;
     let mut damaged = instance.table.row("USER#").await;
     damaged.remove("status");
@@ -84,7 +84,7 @@ async fn a_lost_answer_makes_no_name_taken() {
 
 #[tokio::test]
 async fn the_name_of_a_deleted_account_is_taken() {
-    let instance = Instance::start().await;
+    let instance = Instance::start();
     instance.add_user("johndoe").await;
     assert!(instance.store.remove_user(&username("johndoe"), NOW, MINUTE).await.unwrap());
     let error = register(&registration(&instance, 9), "JohnDoe", HOME).await.unwrap_err();
@@ -115,7 +115,7 @@ async fn what_cannot_be_counted_makes_no_account() {
 
 #[tokio::test]
 async fn an_address_gets_so_many_accounts_an_hour() {
-    let instance = Instance::start().await;
+    let instance = Instance::start();
     let registration = registration(&instance, 2);
     register(&registration, "ann", HOME).await.unwrap();
     // A name that is taken counts as well: asking is what is bounded.

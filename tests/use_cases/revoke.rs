@@ -17,7 +17,7 @@ use crate::{
 };
 
 async fn with_johndoe() -> Instance {
-    let instance = Instance::start().await;
+    let instance = Instance::start();
     instance.add_user("JohnDoe").await;
     instance
 }
@@ -122,11 +122,11 @@ async fn without_an_issuer_refresh_tokens_are_known_alone() {
 #[tokio::test]
 async fn for_an_unknown_token_the_ring_is_read_anew() {
     let secret = Secret::holding(&ring(NOW)).await;
-    let instance = secret.instance().await;
+    let instance = secret.instance();
     instance.add_user("johndoe").await;
     let old = instance.begin_session().await;
     secret.put(&ring(NOW));
-    let newer = secret.beside(&instance).await;
+    let newer = secret.beside(&instance);
     for pair in [newer.begin_session().await, newer.begin_session().await] {
         assert_eq!(ended(&instance, pair.access.expose(), Some(ISSUER)).await.unwrap(), None);
     }

@@ -37,12 +37,12 @@ impl Announced {
     async fn of(ring: &SigningKeys) -> Self {
         let stack = stack().await;
         let clock = Clock::stopped(NOW);
-        let store = Store::new(&laptop_config(stack.store_url()).await, stack.table_name());
+        let store = Store::new(&laptop_config(stack.store_url()), stack.table_name());
         for key in ring.keys() {
             assert!(store.publish_key(key.id(), &key.public_jwk().unwrap(), NOW).await.unwrap());
         }
         let rotation = Rotation {
-            secret: SigningSecret::new(&laptop_config(stack.secrets_url()).await),
+            secret: SigningSecret::new(&laptop_config(stack.secrets_url())),
             store,
             algorithm: Algorithm::Es256,
             lifetime: LIFETIME,

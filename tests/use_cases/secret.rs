@@ -36,18 +36,18 @@ impl Secret {
     }
 
     /// An instance whose ring is the secret's.
-    pub async fn instance(&self) -> Instance {
-        self.instance_on(Table::create().await).await
+    pub fn instance(&self) -> Instance {
+        self.instance_on(Table::create())
     }
 
     /// Another instance on the same table, which has read nothing yet.
-    pub async fn beside(&self, instance: &Instance) -> Instance {
-        self.instance_on(instance.table.clone()).await
+    pub fn beside(&self, instance: &Instance) -> Instance {
+        self.instance_on(instance.table.clone())
     }
 
-    async fn instance_on(&self, table: Table) -> Instance {
+    fn instance_on(&self, table: Table) -> Instance {
         let store = table.store.clone();
-        Instance::with_ring(table, store, KeySetting::Secret("ring".to_owned()), &self.url).await
+        Instance::with_ring(table, store, KeySetting::Secret("ring".to_owned()), &self.url)
     }
 
     /// Puts another ring in the place of the one that is there.

@@ -11,7 +11,7 @@ use crate::{
 };
 
 async fn limited_to(sessions: usize) -> Instance {
-    let instance = Instance { limit: SessionLimit(sessions), ..Instance::start().await };
+    let instance = Instance { limit: SessionLimit(sessions), ..Instance::start() };
     instance.add_user("johndoe").await;
     instance
 }

@@ -25,7 +25,7 @@ use crate::{
 };
 
 async fn with_johndoe() -> Instance {
-    let instance = Instance::start().await;
+    let instance = Instance::start();
     instance.add_user("JohnDoe").await;
     instance
 }
@@ -154,10 +154,10 @@ async fn cookies_that_no_browser_keeps_begin_no_session() {
 
 #[tokio::test]
 async fn without_a_key_no_guess_is_counted() {
-    let table = Table::create().await;
+    let table = Table::create();
     let store = table.store.clone();
     let empty = KeySetting::Inline(r#"{"keys":[]}"#.to_owned().into());
-    let instance = Instance::with_ring(table, store, empty, "http://127.0.0.1:9").await;
+    let instance = Instance::with_ring(table, store, empty, "http://127.0.0.1:9");
     instance.add_user("johndoe").await;
     for name in ["johndoe", "nobody"] {
         for password in [password("wrong"), request(name).password] {
@@ -171,7 +171,7 @@ async fn without_a_key_no_guess_is_counted() {
 #[tokio::test]
 async fn the_first_key_is_found_by_looking_again() {
     let secret = Secret::holding(&SigningKeys::parse(r#"{"keys":[]}"#).unwrap()).await;
-    let instance = secret.instance().await;
+    let instance = secret.instance();
     instance.add_user("johndoe").await;
     let error = instance.sign_in(request("johndoe")).await.err().unwrap();
     assert!(matches!(error, SignInError::Unavailable(_)), "{error:?}");
@@ -186,7 +186,7 @@ async fn the_first_key_is_found_by_looking_again() {
 #[tokio::test]
 async fn a_key_signs_when_its_time_has_come() {
     let secret = Secret::holding(&ring(later(60))).await;
-    let instance = secret.instance().await;
+    let instance = secret.instance();
     instance.add_user("johndoe").await;
     instance.pass(59);
     assert!(instance.sign_in(request("johndoe")).await.is_err());
@@ -210,7 +210,7 @@ async fn no_token_leaves_where_the_session_is_not_written() {
 
 #[tokio::test]
 async fn an_older_hash_is_renewed_at_the_sign_in() {
-    let instance = Instance::start().await;
+    let instance = Instance::start();
     let text = "test";
     // passlib 1.7.4: bcrypt.using(rounds=4, ident="2y").hash("test")
     let plain = PasswordHash::parse("$2y$04$wR0kiXd02dMJdvAZ2PXuauUY5hsR1E1VMbQoe7Bvi/ZojiEYyB9Bm").unwrap();

@@ -38,7 +38,7 @@ pub type Row = HashMap<String, AttributeValue>;
 
 /// The store of a table of its own.
 pub async fn store() -> Store {
-    Table::create().await.store
+    Table::create().store
 }
 
 /// A table of its own and one of counts, their store, and a way past the store to their rows.
@@ -52,11 +52,11 @@ pub struct Table {
 }
 
 impl Table {
-    pub async fn create() -> Self {
+    pub fn create() -> Self {
         static TABLES: AtomicUsize = AtomicUsize::new(0);
         let name = format!("table-{}", TABLES.fetch_add(1, Ordering::Relaxed));
         let counts = format!("{name}-counts");
-        let sdk = laptop_config(endpoint()).await;
+        let sdk = laptop_config(endpoint());
         let client = Client::new(&sdk);
         create_table("Table", &name);
         create_table("CountsTable", &counts);
@@ -64,13 +64,13 @@ impl Table {
     }
 
     /// The store behind another address.
-    pub async fn store_at(&self, url: &str) -> Store {
-        Store::new(&laptop_config(url).await, &self.name).counting_in(&self.counts)
+    pub fn store_at(&self, url: &str) -> Store {
+        Store::new(&laptop_config(url), &self.name).counting_in(&self.counts)
     }
 
     /// The store of a function that counts nothing.
-    pub async fn store_without_counts(&self) -> Store {
-        Store::new(&laptop_config(endpoint()).await, &self.name)
+    pub fn store_without_counts(&self) -> Store {
+        Store::new(&laptop_config(endpoint()), &self.name)
     }
 
     /// Every row of the main table.

@@ -94,9 +94,9 @@ async fn a_new_password_waits_four_times() {
 async fn nobody_waits_for_a_newer_ring_alone() {
     let (line, secret) = (Line::start(endpoint()).await, Secret::holding(&ring(NOW)).await);
     line.lead_to_secrets(&secret.url);
-    let table = Table::create().await;
-    let store = table.store_at(&line.url).await;
-    let instance = Instance::with_ring(table, store, KeySetting::Secret("ring".to_owned()), &line.url).await;
+    let table = Table::create();
+    let store = table.store_at(&line.url);
+    let instance = Instance::with_ring(table, store, KeySetting::Secret("ring".to_owned()), &line.url);
     let instance = Instance { limit: SessionLimit(1_000_000_000), ..instance };
     instance.add_user("johndoe").await;
     instance.begin_session().await;

@@ -1,6 +1,6 @@
 //! Where a function reads its keys from: a setting, Secrets Manager, or the table.
 
-use aws_config::SdkConfig;
+use aws_types::SdkConfig;
 use tracing::error;
 use zeroize::Zeroizing;
 

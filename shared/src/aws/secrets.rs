@@ -1,7 +1,7 @@
 //! The signing ring's secret, and the versions that a rotation takes it through.
 
-use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::{Client, operation::get_secret_value::GetSecretValueError};
+use aws_types::SdkConfig;
 use zeroize::Zeroizing;
 
 use crate::{BoxError, values::key::SigningKeys};

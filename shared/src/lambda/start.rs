@@ -80,7 +80,7 @@ impl Function {
     /// # Errors
     /// Where the TLS roots can't be read.
     #[cfg(feature = "aws")]
-    pub fn sdk(&self) -> Result<aws_config::SdkConfig, BoxError> {
+    pub fn sdk(&self) -> Result<aws_types::SdkConfig, BoxError> {
         crate::aws::sdk::sdk_config(self.settings.0)
     }
 
@@ -89,7 +89,7 @@ impl Function {
     /// # Errors
     /// [`SettingError`] where its name is missing.
     #[cfg(feature = "aws")]
-    pub fn store(&self, sdk: &aws_config::SdkConfig) -> Result<crate::store::Store, SettingError> {
+    pub fn store(&self, sdk: &aws_types::SdkConfig) -> Result<crate::store::Store, SettingError> {
         Ok(crate::store::Store::new(sdk, self.setting(&super::settings::TABLE_NAME)?))
     }
 
@@ -98,7 +98,7 @@ impl Function {
     /// # Errors
     /// [`SettingError`] where one of their names is missing.
     #[cfg(feature = "aws")]
-    pub fn counting_store(&self, sdk: &aws_config::SdkConfig) -> Result<crate::store::Store, SettingError> {
+    pub fn counting_store(&self, sdk: &aws_types::SdkConfig) -> Result<crate::store::Store, SettingError> {
         Ok(self.store(sdk)?.counting_in(self.setting(&super::settings::COUNTS_TABLE_NAME)?))
     }
 

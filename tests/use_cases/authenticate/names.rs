@@ -31,7 +31,7 @@ const NAME: &str = "johndoe";
 
 /// An instance in that state; its account's owner has signed in from [`HOME`], where the address is to be known.
 async fn instance(account: Account, is_known: bool, counts: Counts) -> Instance {
-    let instance = Instance::start().await;
+    let instance = Instance::start();
     if account != Account::Unknown {
         instance.add_user(NAME).await;
     }
@@ -184,7 +184,7 @@ async fn of_guesses_that_meet_at_the_ceiling_one_is_rejected() {
 
 #[tokio::test]
 async fn a_full_ceiling_is_one_for_names_without_an_account() {
-    let instance = Instance::start().await;
+    let instance = Instance::start();
     fill_ceiling(&instance, NAME).await;
     assert_eq!(answer(&instance, PASSWORD, HOME).await, "account 1800");
 }

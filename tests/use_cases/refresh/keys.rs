@@ -52,7 +52,7 @@ async fn a_token_of_another_ring_is_refused() {
 async fn for_an_unknown_key_the_ring_is_read_anew() {
     let old = ring(NOW);
     let secret = Secret::holding(&old).await;
-    let instance = secret.instance().await;
+    let instance = secret.instance();
     instance.add_user("johndoe").await;
     let first = instance.begin_session().await;
     let new = rotated(&old);
@@ -72,7 +72,7 @@ async fn for_an_unknown_key_the_ring_is_read_anew() {
 #[tokio::test]
 async fn a_text_of_another_form_has_no_ring_read_anew() {
     let secret = Secret::holding(&ring(NOW)).await;
-    let instance = secret.instance().await;
+    let instance = secret.instance();
     instance.add_user("johndoe").await;
     let first = instance.begin_session().await;
     instance.pass(60);
@@ -86,7 +86,7 @@ async fn a_text_of_another_form_has_no_ring_read_anew() {
 async fn a_session_outlives_the_key_that_it_began_with() {
     let old = ring(NOW);
     let secret = Secret::holding(&old).await;
-    let instance = secret.instance().await;
+    let instance = secret.instance();
     instance.add_user("johndoe").await;
     let first = instance.begin_session().await;
     secret.put(&rotated(&old));
@@ -102,7 +102,7 @@ async fn a_session_outlives_the_key_that_it_began_with() {
 #[tokio::test]
 async fn a_key_that_is_gone_takes_its_sessions_along() {
     let secret = Secret::holding(&ring(NOW)).await;
-    let instance = secret.instance().await;
+    let instance = secret.instance();
     instance.add_user("johndoe").await;
     let first = instance.begin_session().await;
     secret.put(&ring(NOW));
@@ -114,7 +114,7 @@ async fn a_key_that_is_gone_takes_its_sessions_along() {
 #[tokio::test]
 async fn an_empty_ring_has_made_no_token() {
     let secret = Secret::holding(&SigningKeys::parse(r#"{"keys":[]}"#).unwrap()).await;
-    let instance = secret.instance().await;
+    let instance = secret.instance();
     let token = token_of(&ring(NOW), &SessionId::generate(&mut random::system()));
     for token in [token.expose(), "x"] {
         assert_eq!(refusal(&instance, token).await, RefreshRefusal::NotOurs, "{token}");

@@ -47,7 +47,7 @@ fn names(row: &Row) -> Vec<&str> {
 
 #[tokio::test]
 async fn the_rows_have_these_attributes_and_no_name() {
-    let table = Table::create().await;
+    let table = Table::create();
     let guess = count(&table.store, "192.0.2.1", NOW).await.unwrap().unwrap();
     let (pair, ceiling) = rows(&table).await;
     let always =
@@ -76,7 +76,7 @@ async fn the_rows_have_these_attributes_and_no_name() {
 
 #[tokio::test]
 async fn a_known_address_joins_the_ceiling_where_it_was_wrong() {
-    let table = Table::create().await;
+    let table = Table::create();
     let guess = count(&table.store, "192.0.2.1", NOW).await.unwrap().unwrap();
     table.store.guess_was_right(&guess, NOW).await.unwrap();
     let guesses = async || rows(&table).await.1.get("guesses").map_or(0, |guesses| guesses.as_ss().unwrap().len());
@@ -105,7 +105,7 @@ async fn the_account_takes_so_many_from_unknown_addresses() {
 /// One call counts it, which knows the law without having read the pair.
 #[tokio::test]
 async fn a_known_address_is_counted_as_the_law_says() {
-    let table = Table::create().await;
+    let table = Table::create();
     let guess = count(&table.store, "192.0.2.1", NOW).await.unwrap().unwrap();
     table.store.guess_was_right(&guess, NOW).await.unwrap();
     let (known, _) = rows(&table).await;
@@ -155,7 +155,7 @@ async fn a_known_address_is_counted_as_the_law_says() {
 
 #[tokio::test]
 async fn beyond_a_limit_a_count_in_advance_is_taken_back() {
-    let table = Table::create().await;
+    let table = Table::create();
     let guess = count(&table.store, "192.0.2.1", NOW).await.unwrap().unwrap();
     table.store.guess_was_right(&guess, NOW).await.unwrap();
     let (known, _) = rows(&table).await;
@@ -184,7 +184,7 @@ async fn beyond_a_limit_a_count_in_advance_is_taken_back() {
 
 #[tokio::test]
 async fn who_finds_the_window_just_filled_is_counted_nowhere() {
-    let table = Table::create().await;
+    let table = Table::create();
     for number in 1..GUESSES_PER_WINDOW {
         count(&table.store, &format!("192.0.2.{number}"), NOW).await.unwrap().unwrap();
     }
@@ -204,15 +204,15 @@ async fn who_finds_the_window_just_filled_is_counted_nowhere() {
 /// A function that counts nothing names no table for it.
 #[tokio::test]
 async fn a_store_without_a_table_of_counts_takes_no_guess() {
-    let table = Table::create().await;
-    let error = count(&table.store_without_counts().await, "192.0.2.1", NOW).await.unwrap_err();
+    let table = Table::create();
+    let error = count(&table.store_without_counts(), "192.0.2.1", NOW).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
     assert_eq!((table.rows().await, table.counts().await), (vec![], vec![]));
 }
 
 #[tokio::test]
 async fn counts_are_in_a_table_of_their_own() {
-    let table = Table::create().await;
+    let table = Table::create();
     let guess = count(&table.store, "192.0.2.1", NOW).await.unwrap().unwrap();
     table.store.guess_was_right(&guess, NOW).await.unwrap();
     table.store.count_registration(Address::of(Some("192.0.2.1")), 1, NOW).await.unwrap();
@@ -221,7 +221,7 @@ async fn counts_are_in_a_table_of_their_own() {
 
 #[tokio::test]
 async fn an_unusable_attribute_is_named_and_not_quoted() {
-    let table = Table::create().await;
+    let table = Table::create();
     let guess = count(&table.store, "192.0.2.1", NOW).await.unwrap().unwrap();
     table.store.guess_was_right(&guess, NOW).await.unwrap();
     count(&table.store, "192.0.2.1", NOW).await.unwrap().unwrap();
@@ -238,7 +238,7 @@ async fn an_unusable_attribute_is_named_and_not_quoted() {
 
 #[tokio::test]
 async fn so_it_is_in_the_rows_of_ceilings_and_failures() {
-    let table = Table::create().await;
+    let table = Table::create();
     let guess = count(&table.store, "192.0.2.1", NOW).await.unwrap().unwrap();
     assert_eq!(table.store.guess_was_wrong(&guess, per_address()).await.unwrap(), Ok(None));
     let read = async || look_up(&table.store, "192.0.2.1", NOW).await.map(drop);

@@ -15,7 +15,7 @@ fn key(id: &str) -> KeyRow {
 
 #[tokio::test]
 async fn a_key_is_published_once_and_expires() {
-    let table = Table::create().await;
+    let table = Table::create();
     let later = Timestamp(NOW.0 + 60);
     assert!(table.store.publish_key("one", JWK, NOW).await.unwrap());
     assert!(!table.store.publish_key("one", "{}", later).await.unwrap());
@@ -32,7 +32,7 @@ async fn a_key_is_published_once_and_expires() {
 
 #[tokio::test]
 async fn a_retired_key_stays_retired() {
-    let table = Table::create().await;
+    let table = Table::create();
     let (later, kept) = (Timestamp(NOW.0 + 60), Duration::from_hours(30 * 24));
     table.store.publish_key("one", JWK, NOW).await.unwrap();
     table.store.retire_key("one", later).await.unwrap();
@@ -48,7 +48,7 @@ async fn a_retired_key_stays_retired() {
 
 #[tokio::test]
 async fn a_key_without_a_public_half_gets_a_row_when_it_is_retired() {
-    let table = Table::create().await;
+    let table = Table::create();
     table.store.retire_key("hmac", NOW).await.unwrap();
     let expires = NOW.after(Duration::from_hours(30 * 24));
     let expected = [
@@ -65,7 +65,7 @@ async fn a_key_without_a_public_half_gets_a_row_when_it_is_retired() {
 
 #[tokio::test]
 async fn an_unusable_attribute_is_named_and_not_quoted() {
-    let table = Table::create().await;
+    let table = Table::create();
     table.store.publish_key("one", JWK, NOW).await.unwrap();
     table.store.retire_key("one", NOW).await.unwrap();
     let intact = table.row("KEYS").await;

@@ -9,7 +9,7 @@ use crate::table::{NOW, Table};
 
 #[tokio::test]
 async fn an_address_is_counted_by_the_hour() {
-    let table = Table::create().await;
+    let table = Table::create();
     let (limit, address) = (2, Address::of(Some("192.0.2.1")));
     let count = async |now| table.store.count_registration(address, limit, now).await.unwrap();
     let end = Timestamp((NOW.0 / 3600 + 1) * 3600);

@@ -47,7 +47,7 @@ fn attempt(client: &Client) -> RefreshAttempt<'_> {
 
 #[tokio::test]
 async fn a_row_has_these_attributes() {
-    let table = Table::create().await;
+    let table = Table::create();
     let session = Session { ended: Some(later(9)), counter: 3, ..session() };
     table.store.add_session(&username("JohnDoe"), &session).await.unwrap();
     let expected = row([
@@ -70,7 +70,7 @@ async fn a_row_has_these_attributes() {
 
 #[tokio::test]
 async fn what_is_unknown_or_empty_is_no_attribute() {
-    let table = Table::create().await;
+    let table = Table::create();
     let bare = Session { scopes: Scopes::default(), client: Client::default(), ..session() };
     table.store.add_session(&username("johndoe"), &bare).await.unwrap();
     let row = table.row("SESSION#").await;
@@ -124,7 +124,7 @@ async fn what_is_written_is_read_again() {
 
 #[tokio::test]
 async fn an_unusable_attribute_is_named_and_not_quoted() {
-    let table = Table::create().await;
+    let table = Table::create();
     let john = username("johndoe");
     let session = Session { ended: Some(NOW), ..session() };
     table.store.add_session(&john, &session).await.unwrap();
@@ -139,7 +139,7 @@ async fn an_unusable_attribute_is_named_and_not_quoted() {
 
 #[tokio::test]
 async fn a_refresh_moves_the_session_and_notes_its_client() {
-    let table = Table::create().await;
+    let table = Table::create();
     let (john, begun) = (username("johndoe"), session());
     table.store.add_session(&john, &begun).await.unwrap();
     let unknown = Client::default();
@@ -278,7 +278,7 @@ async fn without_time_some_sessions_go_and_the_next_call_goes_on() {
 
 #[tokio::test]
 async fn a_removal_that_fails_halfway_says_what_it_did() {
-    let table = Table::create().await;
+    let table = Table::create();
     let john = username("johndoe");
     table.store.add_session(&john, &session()).await.unwrap();
     let row = table.row("SESSION#").await;

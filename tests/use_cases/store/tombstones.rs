@@ -34,7 +34,7 @@ async fn begin_session(table: &Table, user: &User) -> SessionId {
 
 #[tokio::test]
 async fn a_tombstone_says_nothing_but_that_the_name_is_taken() {
-    let table = Table::create().await;
+    let table = Table::create();
     let john = User { account: 9, ..user("JohnDoe") };
     assert!(table.store.add_user(&john, NOW).await.unwrap());
     begin_session(&table, &john).await;
@@ -52,7 +52,7 @@ async fn a_tombstone_says_nothing_but_that_the_name_is_taken() {
 
 #[tokio::test]
 async fn a_deleted_account_is_none_and_its_name_stays_taken() {
-    let table = Table::create().await;
+    let table = Table::create();
     let john = username("johndoe");
     assert!(table.store.add_user(&user("johndoe"), NOW).await.unwrap());
     assert!(!table.store.is_deleted(&john).await.unwrap());
@@ -73,7 +73,7 @@ async fn a_deleted_account_is_none_and_its_name_stays_taken() {
 
 #[tokio::test]
 async fn a_freed_name_can_have_another_account() {
-    let table = Table::create().await;
+    let table = Table::create();
     let john = username("johndoe");
     let first = user("johndoe");
     assert!(table.store.add_user(&first, NOW).await.unwrap());
@@ -92,8 +92,8 @@ async fn a_freed_name_can_have_another_account() {
 #[tokio::test]
 async fn erasing_late_spares_another_account_of_the_name() {
     let line = Line::start(endpoint()).await;
-    let table = Table::create().await;
-    let slow = table.store_at(&line.url).await;
+    let table = Table::create();
+    let slow = table.store_at(&line.url);
     let john = username("johndoe");
     assert!(table.store.add_user(&user("johndoe"), NOW).await.unwrap());
     assert!(table.store.remove_user(&john, NOW, MINUTE).await.unwrap());
@@ -112,7 +112,7 @@ async fn erasing_late_spares_another_account_of_the_name() {
 
 #[tokio::test]
 async fn an_account_that_is_there_is_not_erased() {
-    let table = Table::create().await;
+    let table = Table::create();
     let john = user("johndoe");
     assert!(table.store.add_user(&john, NOW).await.unwrap());
     begin_session(&table, &john).await;
@@ -124,7 +124,7 @@ async fn an_account_that_is_there_is_not_erased() {
 /// Adds johndoe by a line on which this call fails.
 async fn add_with_failure(table: &Table, call: usize) -> Result<bool, StoreError> {
     let line = Line::start(endpoint()).await;
-    let store = table.store_at(&line.url).await;
+    let store = table.store_at(&line.url);
     line.disturb_call(call, Disturbance::Refused);
     store.add_user(&user("johndoe"), NOW).await
 }
@@ -132,7 +132,7 @@ async fn add_with_failure(table: &Table, call: usize) -> Result<bool, StoreError
 #[tokio::test]
 async fn what_breaks_off_leaves_no_account_and_a_name_for_a_while() {
     for call in 1..=3 {
-        let table = Table::create().await;
+        let table = Table::create();
         let john = username("johndoe");
         add_with_failure(&table, call).await.unwrap_err();
         assert!(table.store.find_user(&john).await.unwrap().is_none(), "{call}");
@@ -152,9 +152,9 @@ async fn what_breaks_off_leaves_no_account_and_a_name_for_a_while() {
 #[tokio::test]
 async fn lost_answers_make_no_name_taken() {
     for call in 1..=3 {
-        let table = Table::create().await;
+        let table = Table::create();
         let line = Line::start(endpoint()).await;
-        let store = table.store_at(&line.url).await;
+        let store = table.store_at(&line.url);
         line.disturb_call(call, Disturbance::AnswerLost);
         assert!(store.add_user(&user("johndoe"), NOW).await.unwrap(), "{call}");
         assert!(!line.is_disturbed());
@@ -164,9 +164,9 @@ async fn lost_answers_make_no_name_taken() {
 
 #[tokio::test]
 async fn who_comes_late_does_not_take_the_name_back() {
-    let table = Table::create().await;
+    let table = Table::create();
     let line = Line::start(endpoint()).await;
-    let slow = table.store_at(&line.url).await;
+    let slow = table.store_at(&line.url);
     // The claim is over when the hash is to be put, or the account is to begin.
     for (call, name) in [(2, "johndoe"), (3, "janedoe")] {
         line.disturb_call(call, Disturbance::Held);

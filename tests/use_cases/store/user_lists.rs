@@ -18,7 +18,7 @@ async fn pages(store: &Store, prefix: &str, size: usize) -> Vec<Vec<String>> {
 }
 
 async fn with(names: &[&str]) -> Table {
-    let table = Table::create().await;
+    let table = Table::create();
     for name in names {
         assert!(table.store.add_user(&user(name), NOW).await.unwrap());
     }
@@ -58,7 +58,7 @@ async fn a_prefix_is_of_any_case_and_of_names_only() {
 
 #[tokio::test]
 async fn no_account_at_all_is_one_empty_page() {
-    assert_eq!(pages(&Table::create().await.store, "", 5).await, [Vec::<String>::new()]);
+    assert_eq!(pages(&Table::create().store, "", 5).await, [Vec::<String>::new()]);
 }
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn an_account_that_is_gone_is_in_no_list() {
 
 #[tokio::test]
 async fn all_accounts_come_with_their_hashes() {
-    let table = Table::create().await;
+    let table = Table::create();
     let mut expected = Vec::new();
     for number in 0..230 {
         let user = user(&format!("user{number:03}"));

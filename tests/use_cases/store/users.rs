@@ -23,7 +23,7 @@ fn parts(user: &User) -> (&str, u64, (&str, u64), &Scopes, Status, Timestamp, Ti
 
 #[tokio::test]
 async fn an_account_has_two_rows_and_its_hash_is_in_one() {
-    let table = Table::create().await;
+    let table = Table::create();
     let user = User { updated: Timestamp(NOW.0 + 1), account: 9, password_version: 7, ..user("JohnDoe") };
     assert!(table.store.add_user(&user, NOW).await.unwrap());
     let expected = row([
@@ -53,7 +53,7 @@ async fn an_account_has_two_rows_and_its_hash_is_in_one() {
 
 #[tokio::test]
 async fn no_scopes_are_no_attribute() {
-    let table = Table::create().await;
+    let table = Table::create();
     let john = username("johndoe");
     table.store.add_user(&User { scopes: Scopes::default(), ..user("johndoe") }, NOW).await.unwrap();
     assert!(!table.row("USER#").await.contains_key("scopes"));
@@ -108,7 +108,7 @@ async fn what_is_written_is_read_again() {
 
 #[tokio::test]
 async fn an_unusable_attribute_is_named_and_not_quoted() {
-    let table = Table::create().await;
+    let table = Table::create();
     let john = username("johndoe");
     table.store.add_user(&user("johndoe"), NOW).await.unwrap();
     let intact = table.row("USER#").await;
@@ -124,7 +124,7 @@ async fn an_unusable_attribute_is_named_and_not_quoted() {
 
 #[tokio::test]
 async fn text_of_another_form_is_not_quoted() {
-    let table = Table::create().await;
+    let table = Table::create();
     table.store.add_user(&user("johndoe"), NOW).await.unwrap();
     let (user, credential) = (table.row("USER#").await, table.row("CREDENTIAL#").await);
     let no_hash = "is neither bcrypt of the versions 2a, 2b and 2y nor bcrypt-sha256 of passlib or Django";
@@ -142,7 +142,7 @@ async fn text_of_another_form_is_not_quoted() {
 
 #[tokio::test]
 async fn an_unreadable_row_stands_among_the_others() {
-    let table = Table::create().await;
+    let table = Table::create();
     for name in ["ann", "bob"] {
         table.store.add_user(&user(name), NOW).await.unwrap();
     }
@@ -164,7 +164,7 @@ async fn an_unreadable_row_stands_among_the_others() {
 
 #[tokio::test]
 async fn a_hash_of_another_account_opens_nothing() {
-    let table = Table::create().await;
+    let table = Table::create();
     let john = username("johndoe");
     table.store.add_user(&User { account: 1, ..user("johndoe") }, NOW).await.unwrap();
     let mut left = table.row("CREDENTIAL#").await;
@@ -177,7 +177,7 @@ async fn a_hash_of_another_account_opens_nothing() {
 
 #[tokio::test]
 async fn an_account_without_a_hash_can_not_be_read() {
-    let table = Table::create().await;
+    let table = Table::create();
     table.store.add_user(&user("johndoe"), NOW).await.unwrap();
     let whole = table.row("CREDENTIAL#").await;
     table.delete("CREDENTIAL#johndoe", "PASSWORD").await;
@@ -189,7 +189,7 @@ async fn an_account_without_a_hash_can_not_be_read() {
 
 #[tokio::test]
 async fn another_password_has_another_version() {
-    let table = Table::create().await;
+    let table = Table::create();
     let john = username("johndoe");
     let made = user("johndoe");
     table.store.add_user(&made, NOW).await.unwrap();
@@ -220,7 +220,7 @@ async fn a_hash_is_replaced_only_where_it_is_still_the_old_one() {
 
 #[tokio::test]
 async fn changes_of_nobody_make_no_row() {
-    let table = Table::create().await;
+    let table = Table::create();
     let nobody = username("nobody");
     assert!(!table.store.set_password(&nobody, &hash(), NOW).await.unwrap());
     assert!(!table.store.set_status(&nobody, Status::Disabled, NOW).await.unwrap());

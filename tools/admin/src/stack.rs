@@ -49,7 +49,7 @@ pub(crate) struct Target {
 pub(crate) async fn store(target: &Target) -> Result<Store, BoxError> {
     match (target.table.as_deref(), target.local) {
         (table, true) => {
-            let sdk = patient(laptop_config(&target.endpoint).await);
+            let sdk = patient(laptop_config(&target.endpoint));
             Ok(Store::new(&sdk, table.unwrap_or(LOCAL_TABLE)))
         }
         // Credentials and region as the AWS CLI finds them.
@@ -68,7 +68,7 @@ pub(crate) async fn store(target: &Target) -> Result<Store, BoxError> {
 pub(crate) async fn secret(target: &Target) -> Result<(Client, String), BoxError> {
     match (target.secret.clone(), target.local) {
         (secret, true) => {
-            let sdk = laptop_config(&target.secrets_endpoint).await;
+            let sdk = laptop_config(&target.secrets_endpoint);
             Ok((Client::new(&sdk), secret.unwrap_or_else(|| LOCAL_SECRET.to_owned())))
         }
         (Some(secret), false) => Ok((Client::new(&aws_config::load_defaults(BehaviorVersion::latest()).await), secret)),

@@ -248,7 +248,7 @@ impl Subject {
 /// The stack's tables.
 async fn store(stack: &Stack) -> Result<Store, BoxError> {
     let counts = stack.table("CountsTable").ok_or("no table of counts")?;
-    Ok(Store::new(&laptop_config(stack.store_url()).await, stack.table_name()).counting_in(counts))
+    Ok(Store::new(&laptop_config(stack.store_url()), stack.table_name()).counting_in(counts))
 }
 
 async fn add_user(store: &Store, username: &str, cost: Cost, now: Timestamp) -> Result<(), BoxError> {

@@ -31,7 +31,7 @@ const COST: u8 = 12;
 /// The secret or the store can't be read, or the rotation fails.
 pub(crate) async fn see_to_keys(stack: &Stack, algorithm: Option<&str>, now: Timestamp) -> Result<(), BoxError> {
     let Some(secret) = stack.secret_arn() else { return Ok(()) };
-    let secrets = Client::new(&laptop_config(stack.secrets_url()).await);
+    let secrets = Client::new(&laptop_config(stack.secrets_url()));
     let ring = match secrets.get_secret_value().secret_id(secret).send().await {
         Ok(answer) => answer.secret_string,
         Err(error) if error.as_service_error().is_some_and(GetSecretValueError::is_resource_not_found_exception) => {
@@ -66,7 +66,7 @@ impl Key {
 
     /// Whether what it signs is valid. A key of HS256 isn't published, unless to say that it's retired.
     async fn verifies(&self, stack: &Stack, now: Timestamp) -> Result<bool, BoxError> {
-        let store = Store::new(&laptop_config(stack.store_url()).await, stack.table_name());
+        let store = Store::new(&laptop_config(stack.store_url()), stack.table_name());
         let rows = store.keys().await?;
         let row = rows.iter().find(|row| row.id == self.id);
         Ok(row.map_or(self.algorithm == Algorithm::Hs256.name(), |row| row.verifies(now)))
@@ -78,7 +78,7 @@ impl Key {
 /// # Errors
 /// The store can't be read or written.
 pub(crate) async fn add_first_user(stack: &Stack, now: Timestamp) -> Result<(), BoxError> {
-    let store = Store::new(&laptop_config(stack.store_url()).await, stack.table_name());
+    let store = Store::new(&laptop_config(stack.store_url()), stack.table_name());
     let username = Username::parse(USERNAME)?;
     if store.find_user(&username).await?.is_some() || store.is_deleted(&username).await? {
         return Ok(());

@@ -194,7 +194,7 @@ async fn lets_nobody_in_before_the_key_and_the_first_user_are_there() {
     assert!(refused > 0);
     let secrets = std::fs::read_to_string(root.path().join(".local/secrets.json")).unwrap();
     assert!(secrets.contains(r#"{\"turn\":1}"#), "{secrets}");
-    let store = laptop_config(&format!("http://127.0.0.1:{store_port}")).await;
+    let store = laptop_config(&format!("http://127.0.0.1:{store_port}"));
     let store = shared::store::Store::new(&store, "gatehouse");
     assert!(store.find_user(&Username::parse("johndoe").unwrap()).await.unwrap().is_some());
     process.kill().unwrap();

@@ -41,7 +41,7 @@ impl Bench {
     async fn with(options: Options) -> Self {
         let log = options.log.clone();
         let stack = Stack::start(options).await.unwrap();
-        let client = Client::new(&laptop_config(stack.secrets_url()).await);
+        let client = Client::new(&laptop_config(stack.secrets_url()));
         Self { stack, client, log }
     }
 

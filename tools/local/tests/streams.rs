@@ -23,7 +23,7 @@ impl Bench {
         let options = Options { store, parameters, ..options::options("streams.yaml", &[("consume", "consume")]) };
         let log = options.log.clone();
         let stack = Stack::start(options).await.unwrap();
-        let client = Client::new(&laptop_config(stack.store_url()).await);
+        let client = Client::new(&laptop_config(stack.store_url()));
         Self { stack, client, log }
     }
 

@@ -15,8 +15,8 @@ fn options(template: &str, store: StoreLocation) -> Options {
     Options { store, ..options::options(template, ECHOES) }
 }
 
-async fn client(stack: &Stack) -> Client {
-    Client::new(&laptop_config(stack.store_url()).await)
+fn client(stack: &Stack) -> Client {
+    Client::new(&laptop_config(stack.store_url()))
 }
 
 fn s(text: &str) -> AttributeValue {
@@ -35,7 +35,7 @@ async fn count(client: &Client, table: &str) -> i32 {
 #[tokio::test]
 async fn each_table_has_rows_of_its_own() {
     let stack = Stack::start(options("tables.yaml", StoreLocation::Memory)).await.unwrap();
-    let client = client(&stack).await;
+    let client = client(&stack);
     assert_eq!((stack.table("Table"), stack.table("CountsTable")), (Some("gatehouse"), Some("gatehouse-counts")));
     assert_eq!((stack.table_name(), stack.table("Nothing")), ("gatehouse", None));
     put(&client, "gatehouse-counts", &[("pk", "a")]).await;
@@ -50,7 +50,7 @@ async fn each_table_has_rows_of_its_own() {
 #[tokio::test]
 async fn an_index_lists_the_rows_that_have_its_key() {
     let stack = Stack::start(options("tables.yaml", StoreLocation::Memory)).await.unwrap();
-    let client = client(&stack).await;
+    let client = client(&stack);
     for name in ["b", "a"] {
         put(&client, "gatehouse", &[("pk", name), ("sk", "USER"), ("listed", "yes"), ("note", name)]).await;
     }
@@ -72,7 +72,7 @@ async fn data_of_an_older_layout_is_set_aside() {
         (Stack::start(options).await.unwrap(), log)
     };
     let (stack, _) = start("gateway.yaml").await;
-    put(&client(&stack).await, "gatehouse", &[("pk", "kept"), ("sk", "USER")]).await;
+    put(&client(&stack), "gatehouse", &[("pk", "kept"), ("sk", "USER")]).await;
     stack.stop().await;
 
     let (stack, log) = start("tables.yaml").await;
@@ -80,21 +80,21 @@ async fn data_of_an_older_layout_is_set_aside() {
     let said = format!("[store] {} is of an older layout: the table gatehouse has no index users.\n", file.display());
     assert!(log.contains(&said), "{log}");
     assert!(log.contains(&format!("It is kept as {}, and the store begins empty.", older.display())), "{log}");
-    assert_eq!(count(&client(&stack).await, "gatehouse").await, 0);
-    put(&client(&stack).await, "gatehouse", &[("pk", "new"), ("sk", "USER")]).await;
+    assert_eq!(count(&client(&stack), "gatehouse").await, 0);
+    put(&client(&stack), "gatehouse", &[("pk", "new"), ("sk", "USER")]).await;
     stack.stop().await;
 
     // With the layout that the template has, nothing is set aside; nor is it for an index more than the template has.
     for template in ["tables.yaml", "gateway.yaml"] {
         let (stack, log) = start(template).await;
         assert!(!log.contents().contains("older"), "{}", log.contents());
-        assert_eq!(count(&client(&stack).await, "gatehouse").await, 1);
+        assert_eq!(count(&client(&stack), "gatehouse").await, 1);
         stack.stop().await;
     }
 
     // What was set aside is whole.
     let stack = Stack::start(options("gateway.yaml", StoreLocation::File(older))).await.unwrap();
-    let rows = client(&stack).await.scan().table_name("gatehouse").send().await.unwrap();
+    let rows = client(&stack).scan().table_name("gatehouse").send().await.unwrap();
     assert_eq!(rows.items()[0]["pk"], s("kept"));
     stack.stop().await;
 }

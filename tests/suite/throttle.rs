@@ -7,8 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aws_sdk_dynamodb::config::retry::RetryConfig;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::{config::retry::RetryConfig, types::AttributeValue};
 use rand::{rand_core::UnwrapErr, rngs::SysRng};
 use serde_json::Value;
 use shared::{

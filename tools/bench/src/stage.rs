@@ -102,7 +102,7 @@ impl Stage {
         })
         .await?;
         stack.rotate().await?;
-        let store = store(&stack).await?;
+        let store = store(&stack)?;
         for (username, cost) in [(DEAR_USER, Cost::new(DEAR)?), (CHEAP_USER, Cost::new(CHEAP)?)] {
             add_user(&store, username, cost, now).await?;
         }
@@ -132,7 +132,7 @@ impl Stage {
         let inline = |keys: &SigningKeys| keys.to_verifying_jwks().to_string();
         let newest = asymmetric.newest().ok_or("an empty ring")?;
         let row = newest.public_jwk().ok_or("a key without a public half")?;
-        store(&self.stack).await?.publish_key(newest.id(), &row, now).await?;
+        store(&self.stack)?.publish_key(newest.id(), &row, now).await?;
 
         let secret = serde_json::from_str::<Value>(&inline(&symmetric))?["keys"][0]["k"].as_str().map(str::to_owned);
         let secret = secret.ok_or("an HS256 key without its secret")?;
@@ -246,7 +246,7 @@ impl Subject {
 }
 
 /// The stack's tables.
-async fn store(stack: &Stack) -> Result<Store, BoxError> {
+fn store(stack: &Stack) -> Result<Store, BoxError> {
     let counts = stack.table("CountsTable").ok_or("no table of counts")?;
     Ok(Store::new(&laptop_config(stack.store_url()), stack.table_name()).counting_in(counts))
 }

@@ -174,6 +174,10 @@ pub enum KeyProblem {
     Private,
 }
 
+/// How many keys at the front of a private ring sign now or are next. Private members of those behind them, which only
+/// sign where these have ended, are not checked against each other before they do: a ring may have many.
+const SIGNING_SOON: usize = 2;
+
 /// A key that signs.
 pub struct SigningKey {
     id: String,
@@ -297,12 +301,12 @@ impl SigningKey {
         Self { id, algorithm: self.algorithm, key: self.key.clone(), refresh, jwk }
     }
 
-    fn load(jwk: Jwk) -> Result<Self, KeyProblem> {
+    fn load(jwk: Jwk, signs_soon: bool) -> Result<Self, KeyProblem> {
         let (id, algorithm) = jwk.identify("sign")?;
         let key = match algorithm {
             Algorithm::Es256 => p256::signing(&jwk),
             Algorithm::EdDsa => ed25519::signing(&jwk),
-            Algorithm::Rs256 => rsa::signing(&jwk),
+            Algorithm::Rs256 => rsa::signing(&jwk, signs_soon),
             Algorithm::Hs256 => hmac::signing(&jwk),
         }?;
         let refresh = RefreshKey::derive(&id, &jwk)?;
@@ -316,7 +320,7 @@ impl SigningKey {
             Algorithm::Rs256 => rsa::generate()?,
             Algorithm::Hs256 => hmac::generate(rng),
         };
-        Self::load(Jwk {
+        let jwk = Jwk {
             kty: algorithm.key_type().to_owned(),
             kid: Some(crate::values::session::random_identifier(rng)),
             alg: Some(algorithm.name().to_owned()),
@@ -324,8 +328,8 @@ impl SigningKey {
             iat: Some(now),
             nbf: Some(signs_from),
             ..material
-        })
-        .ok()
+        };
+        Self::load(jwk, true).ok()
     }
 }
 
@@ -371,7 +375,7 @@ impl SigningKeys {
         let mut keys: Vec<SigningKey> = Vec::new();
         for (index, jwk) in set.keys.into_iter().enumerate() {
             let refused = refused(index, &jwk);
-            let key = SigningKey::load(jwk).map_err(&refused)?;
+            let key = SigningKey::load(jwk, index < SIGNING_SOON).map_err(&refused)?;
             if keys.iter().any(|other| other.id == key.id) {
                 return Err(refused(KeyProblem::Repeated));
             }

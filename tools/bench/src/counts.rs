@@ -1,7 +1,10 @@
-//! What is counted rather than timed: system calls, futexes, threads, allocations, files. Noise can't move these.
+//! What is counted rather than timed: instructions, system calls, futexes, threads, allocations, files. Noise can't move
+//! these.
 //!
 //! Each call is counted by itself, from one question for an event to the next, and the middle of them all is what
-//! counts: what happens at the start falls out, and so does a call in which another process got in between.
+//! counts: what happens at the start falls out, and so does a call in which another process got in between. Instructions
+//! are those of many calls less those of a few, by callgrind: it has a processor of its own, so that they are the same
+//! on every machine, and lets one thread run at a time.
 
 use std::ffi::OsString;
 use std::fs;
@@ -23,12 +26,21 @@ const CALLS: usize = 40;
 const WARM_UP: usize = 5;
 /// Longer than a function works between two of its reads.
 const PAUSE: Duration = Duration::from_millis(3);
+/// The same under callgrind, where everything takes fifty times as long.
+const LONG_PAUSE: Duration = Duration::from_millis(20);
+/// How many calls the instructions are counted of: what the longer run has more is that of its calls.
+const FEW_CALLS: usize = 20;
+const MANY_CALLS: usize = 100;
+/// What callgrind writes before the instructions of a whole run.
+const COLLECTED: &str = "Collected : ";
 /// What a function writes when it's ready for a call.
 const QUESTION: &str = "GET /2018-06-01/runtime/invocation/next";
 
 /// The counts of a function.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Counts {
+    /// For a warm call, of the process alone: what the kernel does for it isn't counted.
+    pub(crate) instructions: u64,
     /// For a warm call.
     pub(crate) system_calls: u64,
     /// For a warm call; they're among the system calls.
@@ -61,7 +73,8 @@ pub(crate) struct Counter {
 }
 
 impl Counter {
-    /// Makes what counting takes: strace has to be there, and a C compiler for the counter of allocations.
+    /// Makes what counting takes: strace and valgrind have to be there, and a C compiler for the counter
+    /// of allocations.
     pub(crate) fn new(folder: &Path) -> Result<Self, BoxError> {
         fs::create_dir_all(folder)?;
         let source = folder.join("allocations.c");
@@ -69,6 +82,7 @@ impl Counter {
         fs::write(&source, include_str!("allocations.c"))?;
         run(Command::new("cc").args(["-O2", "-shared", "-fPIC", "-o"]).args([&library, &source]), "a C compiler")?;
         run(Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]), "strace")?;
+        run(Command::new("valgrind").args(["--quiet", "--tool=none", "true"]), "valgrind")?;
         Ok(Self { folder: folder.to_owned(), library })
     }
 
@@ -77,13 +91,33 @@ impl Counter {
         let (allocations, threads) = self.allocations(subject)?;
         let trace = self.trace(subject)?;
         let calls = trace.calls.get(WARM_UP..).unwrap_or_default();
+        let (few, many) = (self.instructions(subject, FEW_CALLS)?, self.instructions(subject, MANY_CALLS)?);
         Ok(Counts {
+            instructions: many.saturating_sub(few) / (MANY_CALLS - FEW_CALLS) as u64,
             system_calls: median(calls.iter().map(|call| call.all)),
             futexes: median(calls.iter().map(|call| call.futexes)),
             allocations,
             threads,
             files: trace.files,
         })
+    }
+
+    /// Of a process from its start to its end, with so many calls.
+    fn instructions(&self, subject: &Subject, calls: usize) -> Result<u64, BoxError> {
+        let log = self.folder.join("callgrind");
+        let mut to_log = OsString::from("--log-file=");
+        to_log.push(&log);
+        let words = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"].map(OsString::from);
+        let wrapper = words.into_iter().chain([to_log]).collect();
+        let mut instance = Instance::start(subject, &Around { wrapper, pause: LONG_PAUSE, ..Around::default() })?;
+        instance.ready()?;
+        for _ in 0..calls {
+            instance.call()?;
+            instance.settle()?;
+        }
+        instance.end()?;
+        let text = String::from_utf8_lossy(&fs::read(log)?).into_owned();
+        collected(&text).ok_or_else(|| format!("callgrind counted nothing of {}: {text}", subject.name).into())
     }
 
     fn trace(&self, subject: &Subject) -> Result<Trace, BoxError> {
@@ -174,6 +208,12 @@ impl Trace {
     }
 }
 
+/// The instructions in what callgrind wrote at the end of a run.
+fn collected(text: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.split_once(COLLECTED))?.1;
+    line.trim().parse().ok()
+}
+
 /// The file that the system call opens, if it does.
 fn opened(call: &str) -> Option<String> {
     let is_opening = call.starts_with("open") && !call.contains(") = -1");
@@ -203,6 +243,14 @@ mod tests {
         assert_eq!(trace.calls, [Call { all: 4, futexes: 1 }]);
         assert_eq!(trace.files, ["/etc/ld.so.cache", "/etc/ssl/certs/ca.pem"]);
         assert!(holds_certificates(&trace.files[1]) && !holds_certificates(&trace.files[0]));
+    }
+
+    #[test]
+    fn instructions_stand_at_the_end_of_callgrinds_log() {
+        let text = "==7== Callgrind, a call-graph generating cache profiler\n==7== \n==7== Events    : Ir\n\
+                    ==7== Collected : 31415926\n==7== \n==7== I   refs:      31,415,926\n";
+        assert_eq!(collected(text), Some(31_415_926));
+        assert_eq!(collected("==7== Callgrind\n"), None);
     }
 
     #[test]

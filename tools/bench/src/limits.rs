@@ -25,6 +25,9 @@ const THREADS_SLACK: u64 = 4;
 #[serde(transparent)]
 pub(crate) struct Figures(BTreeMap<String, BTreeMap<String, u64>>);
 
+/// Instructions get a fiftieth more: another compiler's, and what a date or a number takes to write.
+const INSTRUCTIONS: &str = "instructions";
+
 /// How often is counted what threads share: who of them is first differs from call to call.
 const TIMES: usize = 3;
 
@@ -38,6 +41,7 @@ pub(crate) fn count(
     for subject in subjects {
         let counts = counter.count(subject)?;
         let numbers = [
+            (INSTRUCTIONS, counts.instructions),
             ("system_calls", counts.system_calls),
             ("futexes", counts.futexes),
             ("allocations", counts.allocations),
@@ -118,9 +122,10 @@ impl Figures {
             for (name, number) in numbers {
                 let slack = match name.as_str() {
                     _ if subject == SIZES => SIZE_SLACK,
+                    // Twice the room that the limit was written with.
+                    INSTRUCTIONS => number / 25,
                     // A thread more or less that sleeps already.
                     "system_calls" | "futexes" if is_shared => THREADS_SLACK,
-                    // Twice the room that the limit was written with.
                     "allocations" if is_shared => number / 50 + THREADS_SLACK,
                     _ => 0,
                 };
@@ -153,6 +158,7 @@ impl Figures {
             for (name, number) in numbers {
                 let limit = match name.as_str() {
                     _ if subject == SIZES => (number + number / 50).next_multiple_of(SIZE_STEP),
+                    INSTRUCTIONS => number + number / 50,
                     "system_calls" | "futexes" | "allocations" if is_shared => number + number / 100 + 2,
                     _ => *number,
                 };
@@ -208,6 +214,16 @@ mod tests {
         let with_room = [("allocations", 204), ("futexes", 4), ("threads", 2)];
         assert_eq!(read(&figures("login", &numbers(2))), figures("login", &with_room));
         assert_eq!(figures("login", &numbers(2)).compare(&figures("login", &with_room)), Verdict::default());
+    }
+
+    #[test]
+    fn instructions_have_a_fiftieth_of_room() {
+        let limits: Figures = toml::from_str(&figures("login", &[("instructions", 150_000)]).to_toml()).unwrap();
+        assert_eq!(limits, figures("login", &[("instructions", 153_000)]));
+        assert_eq!(figures("login", &[("instructions", 150_000)]).compare(&limits), Verdict::default());
+        let verdict = figures("login", &[("instructions", 153_001)]).compare(&limits);
+        assert_eq!(verdict.failures, ["too much: login, instructions is 153001, the limit 153000"]);
+        assert_eq!(figures("login", &[("instructions", 140_000)]).compare(&limits).hints.len(), 1);
     }
 
     #[test]

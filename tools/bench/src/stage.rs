@@ -35,12 +35,21 @@ const USER: &str = "johndoe";
 pub(crate) const DEAR_USER: &str = "dear";
 /// The user whose hash costs next to nothing, to see everything else.
 const CHEAP_USER: &str = "cheap";
+/// The user who takes the same password again and again.
+const CHANGING_USER: &str = "changing";
+/// That user's password, which has to be as long as a new one.
+const LONG_PASSWORD: &str = "correct-horse-battery";
+/// A user whose name is taken.
+const REGISTERED_USER: &str = "jane@example.com";
 const DEAR: u8 = 12;
 const CHEAP: u8 = 4;
 const SCOPES: &str = "profile:read profile:write";
 /// What the sample events say of the API.
 const ISSUER: &str = "https://gatehouse.example.com/prod";
 const ADDRESS: &str = "192.0.2.1";
+const PASSWORD_EVENT: &str = "account-password.json";
+/// What the answer to it holds.
+const CHANGED: &str = r#""statusCode":20"#;
 const DAY: Duration = Duration::from_hours(24);
 
 /// The stack that the functions run against.
@@ -103,10 +112,17 @@ impl Stage {
         .await?;
         stack.rotate().await?;
         let store = store(&stack)?;
-        for (username, cost) in [(DEAR_USER, Cost::new(DEAR)?), (CHEAP_USER, Cost::new(CHEAP)?)] {
-            add_user(&store, username, cost, now).await?;
+        for (username, password, cost) in [
+            (DEAR_USER, PASSWORD, DEAR),
+            (CHEAP_USER, PASSWORD, CHEAP),
+            (CHANGING_USER, LONG_PASSWORD, CHEAP),
+            (REGISTERED_USER, LONG_PASSWORD, CHEAP),
+        ] {
+            add_user(&store, username, password, Cost::new(cost)?, now).await?;
         }
-        sign_in(&store, CHEAP_USER, now).await?;
+        for username in [CHEAP_USER, CHANGING_USER] {
+            sign_in(&store, username, now).await?;
+        }
         add_sessions(&store, now).await?;
         Ok(Self { stack, root: root.to_owned(), binaries: binaries.clone() })
     }
@@ -180,7 +196,26 @@ impl Stage {
             sample("protected", "protected", "protected.json", r#""statusCode":200"#)?,
             sample("sessions", "sessions", "sessions-list.json", r#""statusCode":200"#)?,
             sample("discovery", "discovery", "discovery-key-set.json", r#""statusCode":200"#)?,
+            sample("users", "users", "users-list.json", r#""statusCode":200"#)?,
+            // The name is taken: it is another one's turn each time otherwise.
+            sample("register, cost 4", "register", "register.json", r#""statusCode":409"#)?
+                .with("BCRYPT_COST", &CHEAP.to_string())
+                .with("REGISTRATIONS_PER_ADDRESS", "1000000"),
+            Subject { event: self.password_event()?, ..sample("account, cost 4", "account", PASSWORD_EVENT, CHANGED)? }
+                .with("BCRYPT_COST", &CHEAP.to_string()),
+            sample("erase", "erase", "erase.json", "null")?,
+            // A step for a version that nobody asked for, because of each other one there is one turn.
+            sample("rotate-keys, refused", "rotate-keys", "rotate-keys.json", "no such version")?,
         ])
+    }
+
+    /// A password is changed to what it was.
+    fn password_event(&self) -> Result<Vec<u8>, BoxError> {
+        edited(&self.root.join("events").join(PASSWORD_EVENT), |event| {
+            event["requestContext"]["authorizer"]["principalId"] = CHANGING_USER.into();
+            event["requestContext"]["authorizer"]["username"] = CHANGING_USER.into();
+            event["body"] = format!("current_password={LONG_PASSWORD}&new_password={LONG_PASSWORD}").into();
+        })
     }
 
     /// With the right password: a wrong one is taken a few times, and then answered with 429.
@@ -251,9 +286,15 @@ fn store(stack: &Stack) -> Result<Store, BoxError> {
     Ok(Store::new(&laptop_config(stack.store_url()), stack.table_name()).counting_in(counts))
 }
 
-async fn add_user(store: &Store, username: &str, cost: Cost, now: Timestamp) -> Result<(), BoxError> {
+async fn add_user(
+    store: &Store,
+    username: &str,
+    password: &str,
+    cost: Cost,
+    now: Timestamp,
+) -> Result<(), BoxError> {
     let mut rng = UnwrapErr(SysRng);
-    let hash = PasswordHash::renew(&Password::new(PASSWORD.to_owned())?, cost, &mut rng);
+    let hash = PasswordHash::renew(&Password::new(password.to_owned())?, cost, &mut rng);
     let user = User::new(Username::parse(username)?, hash, Scopes::parse(SCOPES)?, now, &mut rng);
     store.add_user(&user, now).await?;
     Ok(())

@@ -61,6 +61,7 @@ fn counts(text: &mut String, results: &Results) {
             memory(subject),
             size(subject),
             count(&|counts| counts.threads.to_string()),
+            count(&|counts| thousands(counts.instructions)),
             count(&|counts| counts.system_calls.to_string()),
             count(&|counts| counts.futexes.to_string()),
             count(&|counts| counts.allocations.to_string()),
@@ -73,7 +74,8 @@ fn counts(text: &mut String, results: &Results) {
         "peak memory",
         "binary",
         "threads",
-        "system calls per call",
+        "instructions per call",
+        "system calls",
         "futexes",
         "allocations",
         "files at start",
@@ -90,6 +92,12 @@ fn memory(subject: &Measured) -> String {
 #[expect(clippy::cast_precision_loss, reason = "it's rounded for people")]
 fn size(subject: &Measured) -> String {
     subject.size.map_or("-".to_owned(), |size| format!("{:.2} MiB", size as f64 / f64::from(1 << 20)))
+}
+
+/// A large number, in thousands.
+#[expect(clippy::cast_precision_loss, reason = "it's rounded for people")]
+fn thousands(number: u64) -> String {
+    format!("{:.1}k", number as f64 / 1e3)
 }
 
 /// Nanoseconds in milliseconds.

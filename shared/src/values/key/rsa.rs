@@ -23,9 +23,9 @@ const MODULUS_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 /// NIST SP 800-89 section 5.3.3; attacks on sloppy padding live on smaller exponents.
 const SMALLEST_EXPONENT: u32 = 65537;
 /// No generator makes a modulus with a prime factor below this, unless it is broken.
-const SMALL_FACTORS: u32 = 1000;
+const SMALL_FACTORS: u64 = 1000;
 /// A modulus that the broken generator behind ROCA made is a power of 65537 modulo every prime up to this.
-const ROCA_PRIMES: u32 = 167;
+const ROCA_PRIMES: u64 = 167;
 
 /// Modulus and exponent, big-endian without leading zeroes.
 struct Public {
@@ -33,7 +33,9 @@ struct Public {
     e: Zeroizing<Vec<u8>>,
 }
 
-pub(super) fn signing(jwk: &Jwk) -> Result<EncodingKey, KeyProblem> {
+/// `is_checked`: whether aws-lc checks every private member against the others, which takes most of the time. It does so
+/// again for each signature.
+pub(super) fn signing(jwk: &Jwk, is_checked: bool) -> Result<EncodingKey, KeyProblem> {
     let Public { n, e } = public(jwk)?;
     if jwk.d.is_none() {
         return Err(KeyProblem::Public);
@@ -41,17 +43,18 @@ pub(super) fn signing(jwk: &Jwk) -> Result<EncodingKey, KeyProblem> {
     let private = |member: &Option<Zeroizing<String>>| jwk::bytes(member.as_deref());
     let (d, p, q) = (private(&jwk.d)?, private(&jwk.p)?, private(&jwk.q)?);
     let (dp, dq, qi) = (private(&jwk.dp)?, private(&jwk.dq)?, private(&jwk.qi)?);
-    // aws-lc checks every member against the others.
-    KeyPair::from_components(&KeyPairComponents {
-        public_key: PublicKeyComponents { n: n.as_slice(), e: e.as_slice() },
-        d: d.as_slice(),
-        p: p.as_slice(),
-        q: q.as_slice(),
-        dP: dp.as_slice(),
-        dQ: dq.as_slice(),
-        qInv: qi.as_slice(),
-    })
-    .map_err(|_| KeyProblem::Mismatch)?;
+    if is_checked {
+        KeyPair::from_components(&KeyPairComponents {
+            public_key: PublicKeyComponents { n: n.as_slice(), e: e.as_slice() },
+            d: d.as_slice(),
+            p: p.as_slice(),
+            q: q.as_slice(),
+            dP: dp.as_slice(),
+            dQ: dq.as_slice(),
+            qInv: qi.as_slice(),
+        })
+        .map_err(|_| KeyProblem::Mismatch)?;
+    }
     let der = to_pkcs1([&n, &e, &d, &p, &q, &dp, &dq, &qi]).map_err(|_| KeyProblem::Material)?;
     Ok(EncodingKey::from_rsa_der(&der))
 }
@@ -146,19 +149,22 @@ fn check_modulus(n: &[u8]) -> Result<(), KeyProblem> {
     if primes().take_while(|&prime| prime <= ROCA_PRIMES).all(is_roca) { Err(KeyProblem::Roca) } else { Ok(()) }
 }
 
-fn is_prime(number: u32) -> bool {
+fn is_prime(number: u64) -> bool {
     (2..number).take_while(|divisor| divisor * divisor <= number).all(|divisor| !number.is_multiple_of(divisor))
 }
 
 /// The big-endian number modulo a small one.
-fn residue(n: &[u8], modulus: u32) -> u32 {
-    n.iter().fold(0, |residue, byte| (residue << 8 | u32::from(*byte)) % modulus)
+fn residue(n: &[u8], modulus: u64) -> u64 {
+    let (head, words) = n.as_rchunks();
+    let head = head.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+    let step = |residue, word: &[u8; 4]| (residue << 32 | u64::from(u32::from_be_bytes(*word))) % modulus;
+    words.iter().fold(head % modulus, step)
 }
 
 /// The fingerprint of ROCA (CVE-2017-15361; Nemec and others, "The Return of Coppersmith's
 /// Attack"): its primes are k·M + (65537^a mod M), M the product of the first primes, so the modulus
 /// is a power of 65537 modulo each of them. Of other moduli, fewer than one in a hundred million is.
-fn is_power_of_65537(residue: u32, prime: u32) -> bool {
+fn is_power_of_65537(residue: u64, prime: u64) -> bool {
     let generator = 65537 % prime;
     let mut power = generator;
     while power != 1 && power != residue {
@@ -267,10 +273,42 @@ mod tests {
     #[test]
     fn the_residue_is_that_of_the_whole_number() {
         let n = good();
-        for modulus in [3u32, 167, 997, 65537] {
-            assert_eq!(BigUint::from(residue(&n.to_bytes_be(), modulus)), &n % modulus);
+        for modulus in [3u64, 167, 997, 65537] {
+            for bits in [0u32, 8, 16, 24] {
+                let shifted = &n << bits;
+                assert_eq!(BigUint::from(residue(&shifted.to_bytes_be(), modulus)), &shifted % modulus, "{bits}");
+            }
         }
         assert!([2, 3, 5, 7, 167, 997].into_iter().all(is_prime) && ![4, 9, 25, 999].into_iter().any(is_prime));
+    }
+
+    #[test]
+    fn of_keys_that_no_longer_sign_members_are_checked_when_they_do() {
+        let mut random = rand::rand_core::UnwrapErr(rand::rngs::SysRng);
+        let now = crate::values::time::Timestamp(1_000);
+        let keys: Vec<Value> = (0..3)
+            .map(|_| {
+                let made = SigningKeys::generate(Algorithm::Rs256, now, &mut random).unwrap().to_private_jwks();
+                serde_json::from_str::<Value>(&made).unwrap()["keys"][0].take()
+            })
+            .collect();
+        let mismatched = |position: usize| {
+            let mut keys = keys.clone();
+            keys[position]["qi"] = keys[position]["dp"].clone();
+            for key in &mut keys[..position] {
+                key["exp"] = json!(1_001);
+            }
+            SigningKeys::parse(&json!({ "keys": keys }).to_string())
+        };
+        for position in [0, 1] {
+            let error = mismatched(position).unwrap_err();
+            assert!(matches!(error, super::super::RingError::Key { problem: KeyProblem::Mismatch, .. }), "{error}");
+        }
+        let ring = mismatched(2).unwrap();
+        let key = ring.signing(crate::values::time::Timestamp(1_001)).unwrap();
+        assert_eq!(key.id(), keys[2]["kid"]);
+        let header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::RS256);
+        jsonwebtoken::encode(&header, &json!({}), key.in_library()).unwrap_err();
     }
 
     #[test]

@@ -1,8 +1,11 @@
-// Signs in, verifies the token, refreshes and revokes with oauth4webapi, as its documentation shows.
+// Signs in, verifies the token, refreshes and revokes with oauth4webapi, as its documentation shows; finds the server
+// with openid-client and its keys with get-jwks, by the metadata of OpenID Connect, which are their default.
 // oauth_clients.py runs it with the API's address.
 
 import assert from "node:assert/strict";
+import buildGetJwks from "get-jwks";
 import * as oauth from "oauth4webapi";
+import * as openid from "openid-client";
 
 const issuer = new URL(process.argv[2]);
 const client = { client_id: "oauth4webapi" };
@@ -10,10 +13,30 @@ const clientAuth = oauth.None();
 // http will do to this machine.
 const options = { [oauth.allowInsecureRequests]: true };
 
-const server = await oauth
-  .discoveryRequest(issuer, { algorithm: "oauth2", ...options })
-  .then((response) => oauth.processDiscoveryResponse(issuer, response));
-console.log("oauth4webapi finds the metadata");
+const discover = (algorithm) =>
+  oauth
+    .discoveryRequest(issuer, { ...algorithm, ...options })
+    .then((response) => oauth.processDiscoveryResponse(issuer, response));
+const server = await discover({ algorithm: "oauth2" });
+assert.deepEqual(await discover({}), server);
+console.log("oauth4webapi finds the metadata, by OAuth and by OpenID Connect");
+
+const found = await openid.discovery(issuer, "openid-client", undefined, openid.None(), {
+  execute: [openid.allowInsecureRequests],
+});
+assert.deepEqual({ ...found.serverMetadata() }, { ...server });
+const tokens = await openid.genericGrantRequest(found, "password", { username: "johndoe", password: "secret" });
+const refreshed = await openid.refreshTokenGrant(found, tokens.refresh_token);
+await openid.tokenRevocation(found, refreshed.refresh_token);
+await assert.rejects(openid.refreshTokenGrant(found, refreshed.refresh_token), { error: "invalid_grant" });
+console.log("openid-client finds the metadata, signs in, refreshes and revokes");
+
+const [head] = tokens.access_token.split(".");
+const { kid, alg } = JSON.parse(Buffer.from(head, "base64url"));
+const jwks = buildGetJwks({ providerDiscovery: true, issuersWhitelist: [issuer.href] });
+const key = await jwks.getJwk({ domain: issuer.href, kid, alg });
+assert.deepEqual({ kid: key.kid, alg: key.alg }, { kid, alg });
+console.log("get-jwks finds the key by the metadata");
 
 const signIn = (password) =>
   oauth

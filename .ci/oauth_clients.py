@@ -1,5 +1,5 @@
 """Checks the token endpoint, refresh and revocation with OAuth clients of others: requests-oauthlib, Authlib and, by
-oauth_client.mjs, oauth4webapi for JavaScript.
+oauth_client.mjs, oauth4webapi, openid-client and get-jwks for JavaScript.
 
 Each is used as its documentation shows. Their tokens are made to look expired, so that nobody has to wait.
 """
@@ -16,6 +16,7 @@ import requests_oauthlib
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.requests_client import OAuth2Session
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata, get_well_known_url
+from authlib.oidc.discovery import get_well_known_url as openid_url
 from oauthlib.oauth2 import InvalidGrantError, LegacyApplicationClient
 from stack import ROOT, run, stack
 
@@ -35,7 +36,8 @@ def metadata_of(api):
     # The list is required, and empty here: there is no authorization endpoint. Authlib takes an empty one for none.
     assert metadata["response_types_supported"] == [], metadata
     AuthorizationServerMetadata({**metadata, "response_types_supported": ["code"]}).validate()
-    print("Authlib finds the metadata, and nothing wrong with them")
+    assert requests.get(openid_url(api, external=True)).json() == metadata
+    print("Authlib finds the metadata, by OAuth and by OpenID Connect, and nothing wrong with them")
     return metadata
 
 

@@ -68,5 +68,6 @@ routes! {
     PROTECTED: GET "/protected", SignedIn, "Greets the holder of an access token";
     KEY_SET: GET "/.well-known/jwks.json", Anyone, "The public keys that access tokens are verified with";
     SERVER_METADATA: GET "/.well-known/oauth-authorization-server", Anyone, "What OAuth clients need to know of this API";
+    OPENID_CONFIGURATION: GET "/.well-known/openid-configuration", Anyone, "The same, where OpenID Connect looks for it";
     // Routes of your own:
 }

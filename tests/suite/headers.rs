@@ -41,6 +41,7 @@ fn samples(refresh: &str) -> Vec<Sample> {
         sample(routes::WELCOME, "/", "", 200),
         sample(routes::KEY_SET, "/.well-known/jwks.json", "", 200),
         sample(routes::SERVER_METADATA, "/.well-known/oauth-authorization-server", "", 200),
+        sample(routes::OPENID_CONFIGURATION, "/.well-known/openid-configuration", "", 200),
         sample(routes::LOGIN, "/login", &sign_in, 200),
         sample(routes::REGISTER, "/register", "username=joe&password=a+long+enough+one", 201),
         sample(routes::PROTECTED, "/protected", "", 200),

@@ -90,7 +90,9 @@ async fn a_key_of_hs256_is_never_published() {
 async fn caches_of_keys_and_metadata_expire_before_a_new_key_signs() {
     let api = Api::with(rotating("ES256")).await;
     api.stack.rotate().await.unwrap();
-    for path in ["/.well-known/jwks.json", "/.well-known/oauth-authorization-server"] {
+    for path in
+        ["/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"]
+    {
         let answer = api.get(path, &[]).await;
         assert_eq!(answer.header("cache-control"), Some("public, max-age=240"));
         assert_eq!(answer.header("content-type"), Some(JSON));
@@ -98,13 +100,15 @@ async fn caches_of_keys_and_metadata_expire_before_a_new_key_signs() {
 }
 
 #[tokio::test]
-async fn the_metadata_are_those_of_rfc_8414() {
+async fn the_metadata_are_those_of_rfc_8414_and_of_openid() {
     let mut setup = rotating("EdDSA");
     setup.parameters.push(("Scopes", "read,write"));
     let api = Api::with(setup).await;
     let url = api.stack.url();
+    let metadata = api.get("/.well-known/oauth-authorization-server", &[]).await;
+    assert_eq!(metadata.text, api.get("/.well-known/openid-configuration", &[]).await.text);
     assert_eq!(
-        api.get("/.well-known/oauth-authorization-server", &[]).await.json(),
+        metadata.json(),
         json!({
             "issuer": url,
             "token_endpoint": format!("{url}/login"),
@@ -115,6 +119,8 @@ async fn the_metadata_are_those_of_rfc_8414() {
             "token_endpoint_auth_methods_supported": ["none"],
             "revocation_endpoint": format!("{url}/revoke"),
             "revocation_endpoint_auth_methods_supported": ["none"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": [],
             "access_token_signing_alg_values_supported": ["EdDSA"],
         })
     );

@@ -155,7 +155,8 @@ fn a_bad_version_is_taken_back_by_its_alarms() {
     assert_eq!(function["AutoPublishAliasAllProperties"], true);
     let preference = &function["DeploymentPreference"];
     assert_eq!(texts(&preference["Enabled"]), ["!Ref CanaryDeployment"]);
-    assert_eq!(texts(&preference["Alarms"]), ["!Ref ServerErrorsAlarm", "!Ref OutagesAlarm"]);
+    let alarms = ["!If HasDeploymentAlarms", "!If !Ref ServerErrorsAlarm", "!If !Ref OutagesAlarm"];
+    assert_eq!(texts(&preference["Alarms"]), alarms);
     // They are there for it though all others are off.
     let has_alarms = texts(&template["Conditions"]["HasDeploymentAlarms"]);
     let either = ["!Or !Equals !Ref Alarms", "!Or !Equals on", "!Or !Equals !Ref CanaryDeployment", "!Or !Equals true"];

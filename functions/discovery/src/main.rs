@@ -37,7 +37,8 @@ async fn main() -> Result<(), BoxError> {
     let router = Router::new()
         .route(routes::WELCOME, async |_: Call| Ok(welcome()))
         .route(routes::KEY_SET, |_| discovery.key_set())
-        .route(routes::SERVER_METADATA, |call| discovery.metadata(call));
+        .route(routes::SERVER_METADATA, |call| discovery.metadata(call))
+        .route(routes::OPENID_CONFIGURATION, |call| discovery.metadata(call));
     function.serve(router).await
 }
 

@@ -8,10 +8,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use floor::message::{Buffer, find};
 use rustix::net::sockopt::{Timeout, set_socket_timeout, set_tcp_nodelay};
 use shared::BoxError;
 
+use crate::message::{Buffer, find};
 use crate::subject::Subject;
 
 /// How long the function may be silent.

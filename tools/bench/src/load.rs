@@ -5,8 +5,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use floor::message::{Buffer, find};
 use shared::BoxError;
+
+use crate::message::{Buffer, find};
 
 /// How long a server may be silent.
 const SILENCE: Duration = Duration::from_secs(20);

@@ -1,7 +1,8 @@
 //! Measures the functions: `cargo run --release --manifest-path tools/bench/Cargo.toml`.
 //!
 //! The real release binaries answer events through the Lambda Runtime API, on one core that they share with nothing but
-//! this program's side of the conversation. In the same rounds, the least that could do their work does it.
+//! this program's side of the conversation. In the same rounds, `lambda_runtime` alone answers them with
+//! nothing.
 
 mod comparison;
 mod core;
@@ -12,8 +13,8 @@ mod instance;
 mod limits;
 mod load;
 mod measure;
+mod message;
 mod peers;
-mod plot;
 mod prices;
 mod process;
 mod results;
@@ -43,7 +44,7 @@ use crate::results::{Measured, Results};
 use crate::stage::Stage;
 use crate::subject::Subject;
 
-/// Measures the functions against the least that could do their work.
+/// Measures the functions against a runtime that does nothing.
 #[derive(Parser)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 struct Arguments {
@@ -54,10 +55,10 @@ struct Arguments {
     #[arg(long, conflicts_with_all = ["check", "update"])]
     peers: bool,
     /// Measure nothing: say what sign-ins, calls and a month cost on AWS, from recorded times and list prices
-    #[arg(long, conflicts_with_all = ["quick", "peers", "json", "svg", "check", "update"])]
+    #[arg(long, conflicts_with_all = ["quick", "peers", "json", "check", "update"])]
     cost: bool,
     /// Measure nothing: say what template.yaml costs by the month, by list prices
-    #[arg(long, conflicts_with_all = ["quick", "peers", "cost", "json", "svg", "check", "update"])]
+    #[arg(long, conflicts_with_all = ["quick", "peers", "cost", "json", "check", "update"])]
     idle: bool,
     /// Set a parameter of the template, for what it costs by the month
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter, requires = "idle")]
@@ -65,14 +66,11 @@ struct Arguments {
     /// Write everything that was measured to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Draw the cold starts and warm calls into this file
-    #[arg(long, value_name = "FILE")]
-    svg: Option<PathBuf>,
     /// Time nothing: compare what can be counted with tools/bench/limits.toml, and fail where it's more
-    #[arg(long, conflicts_with_all = ["quick", "json", "svg", "update"])]
+    #[arg(long, conflicts_with_all = ["quick", "json", "update"])]
     check: bool,
     /// Time nothing: write what was counted to tools/bench/limits.toml
-    #[arg(long, conflicts_with_all = ["quick", "json", "svg"])]
+    #[arg(long, conflicts_with_all = ["quick", "json"])]
     update: bool,
 }
 
@@ -132,9 +130,6 @@ fn run(arguments: &Arguments) -> Result<ExitCode, BoxError> {
     if let Some(file) = &arguments.json {
         write(file, &serde_json::to_string_pretty(&results)?)?;
     }
-    if let Some(file) = &arguments.svg {
-        write(file, &plot::svg(&results))?;
-    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -156,8 +151,8 @@ fn time(subjects: &[Subject], counter: &Counter, plan: Plan) -> Result<Results, 
         let is_peer = subject.peer_of.is_some();
         let counts = if subject.slow || is_peer { None } else { Some(counter.count(subject)?) };
         let size = if is_peer { None } else { Some(std::fs::metadata(&subject.command)?.len()) };
-        let Subject { name, floor, peer_of, .. } = *subject;
-        measured.push(Measured { name, floor, peer_of, size, timed, counts });
+        let Subject { name, peer_of, .. } = *subject;
+        measured.push(Measured { name, peer_of, size, timed, counts });
     }
     Ok(Results { subjects: measured, bare_hash, served: Vec::new() })
 }

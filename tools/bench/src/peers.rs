@@ -115,7 +115,7 @@ impl Peers {
 }
 
 fn peer(base: &Subject, name: &'static str, command: PathBuf, arguments: Vec<OsString>, ours: &'static str) -> Subject {
-    Subject { name, command, arguments, floor: None, peer_of: Some(ours), limited: false, ..base.clone() }
+    Subject { name, command, arguments, peer_of: Some(ours), limited: false, ..base.clone() }
 }
 
 /// The program itself, not what may stand for it in the path.

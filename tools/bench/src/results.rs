@@ -20,7 +20,6 @@ pub(crate) struct Results {
 #[derive(Debug, Serialize)]
 pub(crate) struct Measured {
     pub(crate) name: &'static str,
-    pub(crate) floor: Option<&'static str>,
     pub(crate) peer_of: Option<&'static str>,
     /// Bytes; `None` for a program that isn't ours.
     pub(crate) size: Option<u64>,
@@ -42,16 +41,16 @@ impl Results {
         self.subjects.iter().find(|subject| subject.name == name)
     }
 
-    /// How many times as much `name` takes as `floor`.
-    pub(crate) fn ratio(&self, quantity: Quantity, name: &str, floor: &str) -> Option<f64> {
-        let (above, below) = (self.find(name)?, self.find(floor)?);
+    /// How many times as much `name` takes as `base`.
+    pub(crate) fn ratio(&self, quantity: Quantity, name: &str, base: &str) -> Option<f64> {
+        let (above, below) = (self.find(name)?, self.find(base)?);
         ratio(&above.by_round(quantity), &below.by_round(quantity))
     }
 
     /// The same for the most memory that each has held.
     #[expect(clippy::cast_precision_loss, reason = "KiB of a process have far fewer than 53 bits")]
-    pub(crate) fn memory_ratio(&self, name: &str, floor: &str) -> Option<f64> {
-        Some(self.find(name)?.timed.peak_memory as f64 / self.find(floor)?.timed.peak_memory as f64)
+    pub(crate) fn memory_ratio(&self, name: &str, base: &str) -> Option<f64> {
+        Some(self.find(name)?.timed.peak_memory as f64 / self.find(base)?.timed.peak_memory as f64)
     }
 
     /// How many times as much of a core a call takes as one bare hash.

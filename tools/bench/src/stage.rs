@@ -35,6 +35,8 @@ const USER: &str = "johndoe";
 pub(crate) const DEAR_USER: &str = "dear";
 /// The user whose hash costs next to nothing, to see everything else.
 const CHEAP_USER: &str = "cheap";
+/// The function that does nothing.
+pub(crate) const ALONE: &str = "lambda_runtime alone";
 /// The user who takes the same password again and again.
 const CHANGING_USER: &str = "changing";
 /// That user's password, which has to be as long as a new one.
@@ -62,7 +64,7 @@ pub(crate) struct Stage {
 /// The function that calls no AWS service and is built without what does.
 const WITHOUT_AWS: &str = "protected";
 
-/// The subjects' programs, by name: every function of the root's workspace, and the floors. SAM builds each function by
+/// The subjects' programs, by name: every function of the root's workspace, and the floor. SAM builds each function by
 /// itself; those that ask for the same features may as well be built together.
 pub(crate) fn build(root: &Path) -> Result<BTreeMap<String, PathBuf>, BoxError> {
     let functions = functions(root)?;
@@ -127,7 +129,7 @@ impl Stage {
         Ok(Self { stack, root: root.to_owned(), binaries: binaries.clone() })
     }
 
-    /// Everything that is measured, each floor before what is compared with it.
+    /// Everything that is measured.
     pub(crate) async fn subjects(&self, now: Timestamp, peers: Option<&Peers>) -> Result<Vec<Subject>, BoxError> {
         let mut subjects = self.authorizers(now, peers).await?;
         subjects.extend(self.handlers()?);
@@ -150,29 +152,16 @@ impl Stage {
         let row = newest.public_jwk().ok_or("a key without a public half")?;
         store(&self.stack)?.publish_key(newest.id(), &row, now).await?;
 
-        let secret = serde_json::from_str::<Value>(&inline(&symmetric))?["keys"][0]["k"].as_str().map(str::to_owned);
-        let secret = secret.ok_or("an HS256 key without its secret")?;
-        let floor = Subject {
-            command: self.binary("floor-authorizer")?,
-            floor: None,
+        let alone = Subject {
+            command: self.binary("floor")?,
             limited: false,
-            ..self.subject("floor, HS256", "authorizer", &hs256, "Allow")?
-        }
-        .with("FLOOR_KEY", &secret);
-        let noop = Subject {
-            command: self.binary("floor-noop")?,
-            floor: Some("floor, HS256"),
-            limited: false,
-            ..self.subject("lambda_runtime alone", "authorizer", &hs256, "null")?
+            ..self.subject(ALONE, "authorizer", &hs256, "null")?
         };
         let authorizer = |name, event: &[u8], ring: &str| -> Result<Subject, BoxError> {
-            Ok(Subject { floor: Some("floor, HS256"), ..self.subject(name, "authorizer", event, "Allow")? }
-                .with("ISSUER", ISSUER)
-                .with("VERIFYING_KEYS", ring))
+            Ok(self.subject(name, "authorizer", event, "Allow")?.with("ISSUER", ISSUER).with("VERIFYING_KEYS", ring))
         };
         let mut subjects = vec![
-            floor,
-            noop,
+            alone,
             authorizer("authorizer, HS256", &hs256, &inline(&symmetric))?,
             Subject { limited: false, ..authorizer("authorizer, HS256, silent", &hs256, &inline(&symmetric))? }
                 .with("LOG_LEVEL", "error"),
@@ -180,8 +169,10 @@ impl Stage {
             authorizer("authorizer, ES256 from the table", &es256, "")?,
         ];
         if let Some(peers) = peers {
+            let jwks: Value = serde_json::from_str(&inline(&symmetric))?;
+            let secret = jwks["keys"][0]["k"].as_str().ok_or("an HS256 key without its secret")?;
             let base = self.subject("a peer", "authorizer", &hs256, "Allow")?;
-            let base = base.with("ISSUER", ISSUER).with("PEER_SECRET", &secret);
+            let base = base.with("ISSUER", ISSUER).with("PEER_SECRET", secret);
             subjects.extend(peers.authorizers(&base, "authorizer, HS256"));
         }
         Ok(subjects)
@@ -190,7 +181,7 @@ impl Stage {
     fn handlers(&self) -> Result<Vec<Subject>, BoxError> {
         let sample = |name, function, event, expected| -> Result<Subject, BoxError> {
             let event = std::fs::read(self.root.join("events").join(event))?;
-            Ok(Subject { floor: Some("lambda_runtime alone"), ..self.subject(name, function, &event, expected)? })
+            self.subject(name, function, &event, expected)
         };
         Ok(vec![
             sample("protected", "protected", "protected.json", r#""statusCode":200"#)?,
@@ -229,11 +220,8 @@ impl Stage {
         let cheap = |name| -> Result<Subject, BoxError> {
             Ok(login(name, CHEAP_USER)?.with("BCRYPT_COST", &CHEAP.to_string()))
         };
-        let floor =
-            Subject { command: self.binary("floor-login")?, limited: false, ..cheap("floor of login, cost 4")? };
         let mut subjects = vec![
-            floor,
-            Subject { floor: Some("floor of login, cost 4"), ..cheap("login, cost 4")? },
+            cheap("login, cost 4")?,
             Subject { slow: true, limited: false, ..login("login, cost 12", DEAR_USER)? },
         ];
         if let Some(peers) = peers {
@@ -261,7 +249,6 @@ impl Stage {
             environment,
             event: event.to_owned(),
             expected,
-            floor: None,
             peer_of: None,
             slow: false,
             limited: true,
@@ -286,13 +273,7 @@ fn store(stack: &Stack) -> Result<Store, BoxError> {
     Ok(Store::new(&laptop_config(stack.store_url()), stack.table_name()).counting_in(counts))
 }
 
-async fn add_user(
-    store: &Store,
-    username: &str,
-    password: &str,
-    cost: Cost,
-    now: Timestamp,
-) -> Result<(), BoxError> {
+async fn add_user(store: &Store, username: &str, password: &str, cost: Cost, now: Timestamp) -> Result<(), BoxError> {
     let mut rng = UnwrapErr(SysRng);
     let hash = PasswordHash::renew(&Password::new(password.to_owned())?, cost, &mut rng);
     let user = User::new(Username::parse(username)?, hash, Scopes::parse(SCOPES)?, now, &mut rng);

@@ -19,8 +19,6 @@ pub(crate) struct Subject {
     pub(crate) event: Vec<u8>,
     /// What every right answer holds.
     pub(crate) expected: &'static str,
-    /// The subject that it's compared with.
-    pub(crate) floor: Option<&'static str>,
     /// The function of ours that does the same, where this is a peer's.
     pub(crate) peer_of: Option<&'static str>,
     /// Whether a call takes a quarter of a second, so that there are few.

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::results::{Measured, Quantity, Results};
+use crate::stage::ALONE;
 
 /// The ratios, then the absolute figures.
 pub(crate) fn table(results: &Results) -> String {
@@ -16,14 +17,15 @@ pub(crate) fn table(results: &Results) -> String {
 
 fn ratios(text: &mut String, results: &Results) {
     let rows = results.subjects.iter().filter_map(|subject| {
-        let floor = subject.floor?;
+        if subject.name == ALONE || subject.peer_of.is_some() {
+            return None;
+        }
         let ratio = |quantity| {
-            results.ratio(quantity, subject.name, floor).map_or("-".to_owned(), |ratio| format!("{ratio:.2}"))
+            results.ratio(quantity, subject.name, ALONE).map_or("-".to_owned(), |ratio| format!("{ratio:.2}"))
         };
-        let name = subject.name.to_owned();
-        Some([name, ratio(Quantity::Cold), ratio(Quantity::Warm), ratio(Quantity::Cpu), floor.to_owned()])
+        Some([subject.name.to_owned(), ratio(Quantity::Cold), ratio(Quantity::Warm), ratio(Quantity::Cpu)])
     });
-    write(text, ["times its floor", "cold start", "warm call", "CPU per call", "the floor"], rows);
+    write(text, ["times lambda_runtime alone", "cold start", "warm call", "CPU per call"], rows);
 }
 
 fn peers(text: &mut String, results: &Results) {

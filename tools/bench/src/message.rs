@@ -7,7 +7,7 @@ use std::ops::Range;
 const LIMIT: usize = 256 * 1024;
 
 /// A place for one message after the other.
-pub struct Buffer(Vec<u8>);
+pub(crate) struct Buffer(Vec<u8>);
 
 impl Default for Buffer {
     fn default() -> Self {
@@ -16,21 +16,19 @@ impl Default for Buffer {
 }
 
 /// A message, in its buffer.
-pub struct Message<'a> {
+pub(crate) struct Message<'a> {
     bytes: &'a [u8],
     body: Range<usize>,
 }
 
 impl<'a> Message<'a> {
     /// The request line or status line, and the headers.
-    #[must_use]
-    pub fn head(&self) -> &'a [u8] {
+    pub(crate) fn head(&self) -> &'a [u8] {
         &self.bytes[..self.body.start]
     }
 
     /// The body.
-    #[must_use]
-    pub fn body(&self) -> &'a [u8] {
+    pub(crate) fn body(&self) -> &'a [u8] {
         &self.bytes[self.body.clone()]
     }
 }
@@ -41,7 +39,7 @@ impl Buffer {
     /// # Errors
     /// The connection's, a message that breaks off, one that is too long, or one that says its length in another way
     /// than with `Content-Length`.
-    pub fn read(&mut self, stream: &mut impl Read) -> io::Result<Option<Message<'_>>> {
+    pub(crate) fn read(&mut self, stream: &mut impl Read) -> io::Result<Option<Message<'_>>> {
         let mut filled = 0;
         let body = loop {
             let read = stream.read(&mut self.0[filled..])?;
@@ -78,16 +76,8 @@ fn body(bytes: &[u8]) -> io::Result<Option<Range<usize>>> {
 }
 
 /// Where `needle` begins.
-#[must_use]
-pub fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+pub(crate) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).position(|window| window == needle)
-}
-
-/// What stands between `before` and the next double quote.
-#[must_use]
-pub fn quoted_after<'a>(text: &'a [u8], before: &[u8]) -> Option<&'a [u8]> {
-    let rest = &text[find(text, before)? + before.len()..];
-    Some(&rest[..find(rest, b"\"")?])
 }
 
 #[cfg(test)]
@@ -116,11 +106,5 @@ mod tests {
         assert!(buffer.read(&mut &text[..0]).unwrap().is_none());
         assert!(buffer.read(&mut &text[..20]).is_err());
         assert!(buffer.read(&mut &b"x\r\nTransfer-Encoding: chunked\r\n\r\n"[..]).is_err());
-    }
-
-    #[test]
-    fn text_between_quotes_is_found() {
-        assert_eq!(quoted_after(br#"{"a":"Bearer x.y"}"#, b"Bearer "), Some(&b"x.y"[..]));
-        assert_eq!(quoted_after(b"nothing", b"Bearer "), None);
     }
 }

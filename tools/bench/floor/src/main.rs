@@ -1,4 +1,4 @@
-//! A function of `lambda_runtime` that does nothing: what the runtime costs by itself.
+//! A function of `lambda_runtime` that does nothing: what the runtime costs by itself, and no function on it less.
 
 use std::convert::Infallible;
 

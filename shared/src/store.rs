@@ -37,7 +37,7 @@ pub use self::{
     session_pages::{Removal, SessionsPage},
     sessions::{RefreshAttempt, RefreshOutcome},
     user_lists::{UserPages, UsersPage},
-    users::CLAIM,
+    users::{ACCOUNTS_AT_ONCE, CLAIM},
 };
 use crate::BoxError;
 

@@ -1,6 +1,8 @@
 //! The rows of the hashes of passwords, apart from the accounts': who administers users can't reach them.
 
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::operation::{
+    put_item::builders::PutItemFluentBuilder, update_item::builders::UpdateItemFluentBuilder,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -42,6 +44,11 @@ impl Store {
     /// Puts the hash of an account whose name was claimed now, in the place of what an earlier claim may have left.
     /// `false`: the name was claimed again meanwhile, by somebody who has put a hash.
     pub(super) async fn put_credential(&self, user: &User, now: Timestamp) -> Result<bool, StoreError> {
+        requests::put(self.credential_put(user, now)?).await
+    }
+
+    /// The put of that row.
+    pub(super) fn credential_put(&self, user: &User, now: Timestamp) -> Result<PutItemFluentBuilder, StoreError> {
         let row = CredentialRow {
             account: user.account,
             password_hash: user.password_hash.clone(),
@@ -54,7 +61,7 @@ impl Store {
             .put_if(row, "attribute_not_exists(pk) OR account = :account OR claimed_at < :now")
             .expression_attribute_values(":account", number(user.account))
             .expression_attribute_values(":now", timestamp(now));
-        requests::put(put).await
+        Ok(put)
     }
 
     /// Puts `new` in the place of the hash `old` of the same password. `false`: the hash is no longer

@@ -8,9 +8,10 @@ use aws_sdk_dynamodb::{
         delete_item::{DeleteItemError, builders::DeleteItemFluentBuilder},
         get_item::builders::GetItemFluentBuilder,
         put_item::{PutItemError, builders::PutItemFluentBuilder},
+        transact_write_items::TransactWriteItemsError,
         update_item::{UpdateItemError, UpdateItemOutput, builders::UpdateItemFluentBuilder},
     },
-    types::{KeysAndAttributes, ReturnValuesOnConditionCheckFailure},
+    types::{KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
 };
 
 use super::{
@@ -19,7 +20,7 @@ use super::{
     unavailable,
 };
 
-/// How many rows one call reads at most.
+/// How many rows one call reads, or writes in a transaction, at most.
 pub(super) const MOST_KEYS: usize = 100;
 /// The longest that a look-up takes, however often rows are put off.
 pub const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(3);
@@ -110,6 +111,16 @@ impl Store {
         self.client.put_item().table_name(&self.table).set_item(Some(row)).condition_expression(condition)
     }
 
+    /// Sends conditional puts of up to [`MOST_KEYS`] rows, no two of them with one key, as one: all are made, or none.
+    /// `false`: none, because a condition didn't hold, or because the table had too much to do or another write under way.
+    pub(super) async fn put_all(&self, puts: &[PutItemFluentBuilder]) -> Result<bool, StoreError> {
+        let puts = puts.iter().map(in_transaction).collect::<Result<_, _>>()?;
+        // The SDK sends a token with it, so that an attempt whose answer was lost isn't taken for somebody else's.
+        let answer = self.client.transact_write_items().set_transact_items(Some(puts)).send().await;
+        let cancelled = TransactWriteItemsError::is_transaction_canceled_exception;
+        Ok(matches!(outcome(answer, cancelled, |_| None)?, Write::Done(_)))
+    }
+
     /// All rows with this partition key, as every write so far has left them.
     pub(super) async fn partition(&self, key: &str) -> Result<Vec<Item>, StoreError> {
         let items = self
@@ -124,6 +135,19 @@ impl Store {
             .send();
         items.collect::<Result<_, _>>().await.map_err(unavailable)
     }
+}
+
+/// A put as part of a transaction.
+fn in_transaction(put: &PutItemFluentBuilder) -> Result<TransactWriteItem, StoreError> {
+    let put = Put::builder()
+        .set_table_name(put.get_table_name().clone())
+        .set_item(put.get_item().clone())
+        .set_condition_expression(put.get_condition_expression().clone())
+        .set_expression_attribute_names(put.get_expression_attribute_names().clone())
+        .set_expression_attribute_values(put.get_expression_attribute_values().clone())
+        .build()
+        .map_err(unavailable)?;
+    Ok(TransactWriteItem::builder().put(put).build())
 }
 
 /// Sends a conditional put. `false`: its condition didn't hold.

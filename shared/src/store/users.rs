@@ -2,17 +2,20 @@
 //!
 //! A name belongs to one account for good. Adding an account takes three writes: the name is claimed, the hash is put,
 //! and the account begins; where something fails between them, the claim ends after [`CLAIM`]. A deleted account leaves
-//! its row as a tombstone, which keeps the name taken and says nothing more of it.
+//! its row as a tombstone, which keeps the name taken and says nothing more of it. Whoever adds many accounts, and has no
+//! right that is bound to a kind of row, adds some of them in one transaction.
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::operation::{
+    put_item::builders::PutItemFluentBuilder, update_item::builders::UpdateItemFluentBuilder,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
     Store, StoreError, UnreadableRow,
     credentials::{self, credential_key},
-    requests::{self, Write},
+    requests::{self, MOST_KEYS, Write},
     rows::{self, Item, as_number, as_set, as_text, number, scope_set, text, timestamp},
     unavailable,
 };
@@ -34,6 +37,8 @@ const DELETED: &str = "deleted";
 /// For how long a name is kept for whoever has claimed it and hasn't made the account yet. Who needs longer loses the
 /// name to whoever claims it next, and has made nothing.
 pub const CLAIM: Duration = Duration::from_secs(10);
+/// How many accounts one call adds, or looks up, at most. Each has two rows.
+pub const ACCOUNTS_AT_ONCE: usize = MOST_KEYS / 2;
 
 /// An account's row. Its `pk` is `USER#` and the username in lower case, its `sk` is `USER`.
 ///
@@ -102,6 +107,18 @@ impl Store {
         Ok(read_account(rows.next().flatten(), rows.next().flatten())?)
     }
 
+    /// The accounts of up to [`ACCOUNTS_AT_ONCE`] names, of which no two are the same in lower case, in the order of the
+    /// names; each as [`find_user`](Self::find_user) reads it, and all in one call.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where the rows can't be read. One account's that isn't as it should be stands in its
+    /// place.
+    pub async fn find_users(&self, names: &[Username]) -> Result<Vec<Result<Option<User>, UnreadableRow>>, StoreError> {
+        let keys: Vec<_> = names.iter().flat_map(user_keys).map(|key| (self.table.as_str(), key)).collect();
+        let mut rows = self.get_all_in_time(&keys).await?.into_iter();
+        Ok(names.iter().map(|_| read_account(rows.next().flatten(), rows.next().flatten())).collect())
+    }
+
     /// What may be shown of the account of this name; read consistently.
     ///
     /// # Errors
@@ -156,6 +173,22 @@ impl Store {
         self.begin_account(user).await
     }
 
+    /// Adds up to [`ACCOUNTS_AT_ONCE`] accounts of different names, all or none of them. `false`: none, and
+    /// [`add_user`](Self::add_user) says of each by itself whether it can be added.
+    ///
+    /// It is one call and no claim, for twice the write units a row. It takes rights to write rows of every kind.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where the rows can't be written.
+    pub async fn add_users(&self, users: &[User], now: Timestamp) -> Result<bool, StoreError> {
+        let mut puts = Vec::new();
+        for user in users {
+            puts.push(self.put_unless_taken(listed_row(user)?, now));
+            puts.push(self.credential_put(user, now)?);
+        }
+        self.put_all(&puts).await
+    }
+
     /// Makes the calls that adding an account begins with, on a condition that never holds: whoever may not have the
     /// name waits as long as for one that is taken, and can be told the same.
     ///
@@ -172,20 +205,21 @@ impl Store {
         let mut row = UserRow::of(user).item()?;
         row.insert("status".to_owned(), text(PENDING));
         row.insert("expires_at".to_owned(), timestamp(now.after(CLAIM)));
-        let put = self
-            .put_if(row, "attribute_not_exists(pk) OR #status = :pending AND expires_at < :now")
+        Ok(written(requests::put_or_find(self.put_unless_taken(row, now)).await?, user, &[PENDING]))
+    }
+
+    /// Puts a user's row, unless its name is an account's, or a claim on it goes on.
+    fn put_unless_taken(&self, row: Item, now: Timestamp) -> PutItemFluentBuilder {
+        self.put_if(row, "attribute_not_exists(pk) OR #status = :pending AND expires_at < :now")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":pending", text(PENDING))
-            .expression_attribute_values(":now", timestamp(now));
-        Ok(written(requests::put_or_find(put).await?, user, &[PENDING]))
+            .expression_attribute_values(":now", timestamp(now))
     }
 
     /// Makes an account of the name that was claimed for it.
     async fn begin_account(&self, user: &User) -> Result<bool, StoreError> {
-        let mut row = UserRow::of(user).item()?;
-        row.insert("listed".to_owned(), text(USERS));
         let put = self
-            .put_if(row, "#status = :pending AND account = :account")
+            .put_if(listed_row(user)?, "#status = :pending AND account = :account")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":pending", text(PENDING))
             .expression_attribute_values(":account", number(user.account));
@@ -297,6 +331,13 @@ impl Store {
 struct Tombstone {
     #[serde(deserialize_with = "as_number::count")]
     account: u64,
+}
+
+/// The row of an account that there is, and the index lists.
+fn listed_row(user: &User) -> Result<Item, StoreError> {
+    let mut row = UserRow::of(user).item()?;
+    row.insert("listed".to_owned(), text(USERS));
+    Ok(row)
 }
 
 /// Whether a put has written this account's row, perhaps by an attempt whose answer was lost, so that the SDK's next one

@@ -308,22 +308,22 @@ async fn hashes_that_are_dearer_than_the_stacks_are_warned_of() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_resumed_after_a_kill_loses_and_doubles_nothing() {
     let api = Api::start().await;
-    let file = many(3000, |_| None);
+    let file = many(10_000, |_| None);
     let mut child = begun(&api, &file).await;
     killed(&api, &mut child).await;
     let before = accounts(&api.store).await;
-    assert!((100..3000).contains(&before.len()), "{}", before.len());
+    assert!((100..10_000).contains(&before.len()), "{}", before.len());
 
     let there = before.len() - 1;
     let said = assert_done(&import(&api, &file.1, &[]));
-    assert_eq!(said, format!("{} added, {there} there already, 0 refused\n", 3000 - there));
+    assert_eq!(said, format!("{} added, {there} there already, 0 refused\n", 10_000 - there));
     let after = accounts(&api.store).await;
-    assert_eq!(after.len(), 3001);
+    assert_eq!(after.len(), 10_001);
     assert!(before.iter().all(|(name, account)| after[name] == *account));
     assert_holds(&after, &file);
 
     let twice = assert_done(&import(&api, &file.1, &[]));
-    assert_eq!(twice, "0 added, 3000 there already, 0 refused\n");
+    assert_eq!(twice, "0 added, 10000 there already, 0 refused\n");
     assert_eq!(accounts(&api.store).await, after);
 }
 
@@ -349,7 +349,7 @@ fn assert_holds(accounts: &std::collections::BTreeMap<String, String>, file: &Fi
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_that_is_interrupted_says_how_far_it_came() {
     let api = Api::start().await;
-    let file = many(3000, |_| None);
+    let file = many(10_000, |_| None);
     let child = begun(&api, &file).await;
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
@@ -357,7 +357,7 @@ async fn an_import_that_is_interrupted_says_how_far_it_came() {
     let added = accounts(&api.store).await.len() - 1;
     assert_eq!(text(&output.stdout), format!("{added} added, 0 there already, 0 refused\n"));
     let said = assert_done(&import(&api, &file.1, &[]));
-    assert_eq!(said, format!("{} added, {added} there already, 0 refused\n", 3000 - added));
+    assert_eq!(said, format!("{} added, {added} there already, 0 refused\n", 10_000 - added));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -366,7 +366,7 @@ async fn an_import_whose_table_goes_away_says_so_and_can_go_on() {
     let file = many(500, |_| None);
     let proxy = Proxy::start(api.stack.store_url()).await;
     for cut in [Cut::Before, Cut::After] {
-        proxy.cut(150, cut);
+        proxy.cut_of("TransactWriteItems", 4, cut);
         let output = command(&api, &proxy.url, &["user", "import", file.path()]).output().unwrap();
         assert_refused(&output, "the table could not be reached");
         assert_refused(&output, "run the same command again to go on");

@@ -6,7 +6,7 @@ use proptest::{
 };
 use shared::{
     scope::Scopes,
-    store::StoreError,
+    store::{ACCOUNTS_AT_ONCE, StoreError},
     time::Timestamp,
     user::{Status, User},
 };
@@ -49,6 +49,43 @@ async fn an_account_has_two_rows_and_its_hash_is_in_one() {
     ]);
     assert_eq!(table.row("CREDENTIAL#").await, expected);
     assert_eq!(table.rows().await.len(), 2);
+}
+
+#[tokio::test]
+async fn accounts_that_are_added_together_are_as_others() {
+    let (alone, together) = (Table::create(), Table::create());
+    let users: Vec<_> = (0..ACCOUNTS_AT_ONCE).map(|number| user(&format!("User{number}"))).collect();
+    assert!(together.store.add_users(&users, NOW).await.unwrap());
+    for user in &users {
+        assert!(alone.store.add_user(user, NOW).await.unwrap());
+    }
+    let ordered = async |table: &Table| {
+        let mut rows: Vec<_> = table.rows().await.iter().map(|row| format!("{:?}", row.get("pk"))).collect();
+        rows.sort();
+        rows
+    };
+    assert_eq!(ordered(&together).await, ordered(&alone).await);
+    let names: Vec<_> = users.iter().map(|user| user.username.clone()).collect();
+    for (found, user) in together.store.find_users(&names).await.unwrap().into_iter().zip(&users) {
+        assert_eq!(parts(&found.unwrap().unwrap()), parts(user));
+    }
+}
+
+#[tokio::test]
+async fn one_name_that_is_taken_keeps_all_out() {
+    let table = Table::create();
+    let (gone, there, new) = (username("gone"), user("There"), user("new"));
+    assert!(table.store.add_user(&there, NOW).await.unwrap());
+    assert!(table.store.add_user(&user("gone"), NOW).await.unwrap());
+    assert!(table.store.bury_user(&gone, NOW).await.unwrap());
+    let before = table.rows().await.len();
+    for taken in ["there", "Gone"] {
+        assert!(!table.store.add_users(&[new.clone(), user(taken)], NOW).await.unwrap());
+    }
+    assert_eq!(table.rows().await.len(), before);
+    let found = table.store.find_users(&[new.username.clone(), username("THERE"), gone]).await.unwrap();
+    let found: Vec<_> = found.into_iter().map(|found| found.unwrap().map(|user| user.username)).collect();
+    assert_eq!(found, [None, Some(there.username), None]);
 }
 
 #[tokio::test]

@@ -1,39 +1,40 @@
 //! `admin user import`: the accounts of a file, added to the table.
 //!
-//! The table itself remembers how far an import has come: each line is one conditional write, and a line whose account
-//! is there already is told from one that another account stands in the way of. So an import can be stopped at any time
-//! and be run again, and nothing beside the table has to be kept.
+//! The table itself remembers how far an import has come: each line is one conditional write, alone or in a transaction
+//! with others, and a line whose account is there already is told from one that another account stands in the way of. So
+//! an import can be stopped at any time and be run again, and nothing beside the table has to be kept.
+
+mod batch;
 
 use std::{
     collections::HashSet,
     fs::File,
+    future::ready,
     io::{self, BufRead, BufReader},
+    mem,
     path::{Path, PathBuf},
     pin::pin,
     thread,
-    time::{Duration, Instant},
 };
 
 use clap::Args;
 use shared::{
     BoxError, causes,
     password::Cost,
-    random,
-    store::{CLAIM, Store, StoreError},
+    store::{ACCOUNTS_AT_ONCE, Store, StoreError},
     time::Clock,
-    user::User,
     username::Username,
 };
 use tokio::{signal::ctrl_c, sync::mpsc, task::JoinSet};
 
+use self::batch::{Outcome, ProcessedLine, ReadLine};
 use crate::{
     lines::{Account, Format, Line, Lines},
     terminal::{Progress, say},
-    users::buried,
 };
 
-/// How many lines are on their way to the table at once.
-const IN_FLIGHT: usize = 64;
+/// How many batches of up to [`ACCOUNTS_AT_ONCE`] lines are on their way to the table at once.
+const IN_FLIGHT: usize = 4;
 
 /// How many lines are read ahead.
 const READ_AHEAD: usize = 256;
@@ -90,6 +91,7 @@ pub(crate) async fn run(arguments: Import, store: &Store, clock: Clock) -> Resul
         clock,
         dry: arguments.dry_run,
         usual_cost: arguments.bcrypt_cost,
+        batch: Vec::new(),
         tasks: JoinSet::new(),
         names: HashSet::new(),
         progress: Progress::new(size, "lines"),
@@ -127,13 +129,6 @@ fn read_ahead(mut lines: Lines<Box<dyn BufRead + Send>>) -> mpsc::Receiver<io::R
     receiver
 }
 
-/// The outcome of a line.
-enum Outcome {
-    Added,
-    Present,
-    Refused(String),
-}
-
 #[derive(Default)]
 struct Tally {
     lines: u64,
@@ -145,19 +140,16 @@ struct Tally {
     first_dear: Option<(u64, Username, Cost)>,
 }
 
-struct ProcessedLine {
-    number: u64,
-    username: Username,
-    outcome: Result<Outcome, StoreError>,
-}
-
 struct Run {
     store: Store,
     clock: Clock,
     dry: bool,
     usual_cost: Cost,
-    tasks: JoinSet<ProcessedLine>,
-    /// The accounts of the tasks: two lines about one account are done one after the other, so that the first wins.
+    /// Lines that go to the table next.
+    batch: Vec<ReadLine>,
+    tasks: JoinSet<Result<Vec<ProcessedLine>, StoreError>>,
+    /// The accounts of the batch and of the tasks: two lines about one account are done one after the other, so that the
+    /// first wins.
     names: HashSet<String>,
     progress: Progress,
     tally: Tally,
@@ -183,15 +175,27 @@ impl Run {
         let mut interrupt = pin!(ctrl_c());
         loop {
             let line = tokio::select! {
-                line = lines.recv() => line,
+                biased;
                 _ = &mut interrupt => return Err("interrupted".into()),
+                line = lines.recv() => line,
+                // The next line may be long in coming, from a pipe.
+                () = ready(()), if !self.batch.is_empty() => {
+                    self.send().await?;
+                    continue;
+                }
             };
-            let Some(line) = line else { return Ok(()) };
-            self.begin(line?).await?;
+            match line {
+                Some(Ok(line)) => self.begin(line).await?,
+                Some(Err(error)) => {
+                    self.send().await?;
+                    return Err(error.into());
+                }
+                None => return self.send().await,
+            }
         }
     }
 
-    /// Sends a line on its way, as soon as there is room for it.
+    /// Takes a line into the batch, and sends that on its way where it is full.
     async fn begin(&mut self, line: Line) -> Result<(), BoxError> {
         self.tally.lines += 1;
         self.progress.show(line.end, self.tally.lines, "lines");
@@ -204,31 +208,45 @@ impl Run {
         };
         self.note_cost(line.number, &account);
         let name = account.username.folded();
-        while self.tasks.len() >= IN_FLIGHT || self.names.contains(&name) {
+        while self.names.contains(&name) {
+            self.send().await?;
             self.settle().await?;
         }
         self.names.insert(name);
-        let (store, clock, dry) = (self.store.clone(), self.clock.clone(), self.dry);
+        self.batch.push(ReadLine { number: line.number, account });
+        if self.batch.len() < ACCOUNTS_AT_ONCE { Ok(()) } else { self.send().await }
+    }
+
+    /// Sends the batch on its way, as soon as there is room for it.
+    async fn send(&mut self) -> Result<(), BoxError> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        while self.tasks.len() >= IN_FLIGHT {
+            self.settle().await?;
+        }
+        let (lines, store, clock, dry) = (mem::take(&mut self.batch), self.store.clone(), self.clock.clone(), self.dry);
         self.tasks.spawn(async move {
-            let outcome = if dry { look(&store, &account).await } else { add(&store, &account, &clock).await };
-            ProcessedLine { number: line.number, username: account.username, outcome }
+            if dry { batch::look_up_all(&store, lines).await } else { batch::add_all(&store, lines, &clock).await }
         });
         Ok(())
     }
 
-    /// Waits for one of the lines that are on their way.
+    /// Waits for one of the batches that are on their way.
     async fn settle(&mut self) -> Result<(), BoxError> {
         let Some(done) = self.tasks.join_next().await else { return Ok(()) };
-        let ProcessedLine { number, username, outcome } = done?;
-        self.names.remove(&username.folded());
-        match outcome {
-            Ok(Outcome::Added) => self.tally.added += 1,
-            Ok(Outcome::Present) => self.tally.present += 1,
-            Ok(Outcome::Refused(reason)) => self.refuse(number, Some(&username), &reason),
-            Err(StoreError::Unreadable(row)) => self.refuse(number, Some(&username), &row.to_string()),
-            Err(unavailable) => return Err(unavailable.into()),
+        let mut settled = Ok(());
+        for ProcessedLine { number, username, outcome } in done?? {
+            self.names.remove(&username.folded());
+            match outcome {
+                Ok(Outcome::Added) => self.tally.added += 1,
+                Ok(Outcome::Present) => self.tally.present += 1,
+                Ok(Outcome::Refused(reason)) => self.refuse(number, Some(&username), &reason),
+                Err(StoreError::Unreadable(row)) => self.refuse(number, Some(&username), &row.to_string()),
+                Err(unavailable) => settled = Err(unavailable.into()),
+            }
         }
-        Ok(())
+        settled
     }
 
     fn refuse(&mut self, number: u64, username: Option<&Username>, reason: &str) {
@@ -262,43 +280,4 @@ impl Run {
             say(format_args!("{added} added, {present} there already, {refused} refused"))
         }
     }
-}
-
-/// Adds a line's account. Where an import was killed a moment ago, the name may be claimed by it still, for [`CLAIM`].
-async fn add(store: &Store, line: &Account, clock: &Clock) -> Result<Outcome, StoreError> {
-    let patience = Instant::now() + 2 * CLAIM;
-    loop {
-        let user = line.to_user(clock.now(), &mut random::system());
-        if store.add_user(&user, clock.now()).await? {
-            return Ok(Outcome::Added);
-        }
-        match look(store, line).await? {
-            Outcome::Added if Instant::now() < patience => tokio::time::sleep(Duration::from_secs(1)).await,
-            Outcome::Added => return Ok(Outcome::Refused("the name is claimed for another account".to_owned())),
-            outcome => return Ok(outcome),
-        }
-    }
-}
-
-/// The outcome of a line, as far as the table can tell without being written to.
-async fn look(store: &Store, line: &Account) -> Result<Outcome, StoreError> {
-    Ok(match store.find_user(&line.username).await? {
-        Some(there) => compare(line, &there),
-        None if store.is_deleted(&line.username).await? => Outcome::Refused(buried(&line.username)),
-        None => Outcome::Added,
-    })
-}
-
-/// The outcome of a line whose name an account has already.
-fn compare(line: &Account, there: &User) -> Outcome {
-    let difference = if line.hash.as_str() != there.password_hash.as_str() {
-        "another hash"
-    } else if line.scopes != there.scopes {
-        "other scopes"
-    } else if line.status.is_some_and(|status| status != there.status) {
-        "another status"
-    } else {
-        return Outcome::Present;
-    };
-    Outcome::Refused(format!("there is an account of this name with {difference}, and it stays as it was"))
 }

@@ -145,6 +145,38 @@ fn what_is_dear_by_the_month_is_off_by_default() {
     assert_eq!(resource("Dashboard")["Condition"], "HasDashboard");
 }
 
+/// The issuer of a stack without the parameter is what `Issuer::for_request` makes of the gateway's domain and stage.
+#[test]
+fn other_stacks_can_import_what_the_examples_import() {
+    let template: Yaml = serde_yaml_ng::from_str(&read("template.yaml")).unwrap();
+    let api = "!Sub https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/prod";
+    let issuer = &template["Outputs"]["Issuer"]["Value"];
+    assert_eq!(texts(issuer), ["!If HasIssuer", "!If !Ref Issuer", &format!("!If {api}")]);
+    assert_eq!(texts(&template["Outputs"]["ApiUrl"]["Value"]), [api]);
+    let exports: Vec<_> = template["Outputs"]
+        .as_mapping()
+        .unwrap()
+        .values()
+        .flat_map(|output| texts(&output["Export"]))
+        .map(|name| name.strip_prefix("!Sub ${AWS::StackName}-").unwrap().to_owned())
+        .collect();
+    assert_eq!(exports, ["issuer", "audience", "key-set-url", "authorizer-arn", "api-id"]);
+    let mut imports = 0;
+    for (example, before) in [
+        ("rest-api-jwt/template.yaml", "${Gatehouse}-"),
+        ("http-api-jwt/template.yaml", "${Gatehouse}-"),
+        ("authorizer-of-another-stack/template.yaml", "${Gatehouse}-"),
+        ("cdk/app.ts", "importValue(\"gatehouse-"),
+    ] {
+        for rest in read(&format!("examples/{example}")).split(before).skip(1) {
+            let name = rest.split(|end: char| end != '-' && !end.is_ascii_lowercase()).next().unwrap();
+            assert!(exports.iter().any(|export| export == name), "{example} imports {name}");
+            imports += 1;
+        }
+    }
+    assert_eq!(imports, 8);
+}
+
 /// The alias is what the routes call, and what `CodeDeploy` moves; both alarms are there to take a bad version back.
 #[test]
 fn a_bad_version_is_taken_back_by_its_alarms() {

@@ -75,8 +75,8 @@ struct Times {
 }
 
 /// What `cargo run --release --manifest-path tools/bench/Cargo.toml` printed on 2026-11-24, on a virtual machine with two
-/// cores: CPU per call of `login, cost 12`, `login, cost 4` and `authorizer, ES256 from
-/// the table`, and of the latter two the cold start without a warm call.
+/// cores: CPU per call of `login, cost 12`, `login, cost 4` and `authorizer, ES256 from the table`, and of the latter two
+/// the cold start without a warm call.
 const RECORDED: Times = Times {
     login: 236.1,
     refresh: 1.8194,

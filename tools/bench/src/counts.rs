@@ -109,13 +109,7 @@ impl Counter {
         to_log.push(&log);
         let words = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"].map(OsString::from);
         let wrapper = words.into_iter().chain([to_log]).collect();
-        let mut instance = Instance::start(subject, &Around { wrapper, pause: LONG_PAUSE, ..Around::default() })?;
-        instance.ready()?;
-        for _ in 0..calls {
-            instance.call()?;
-            instance.settle()?;
-        }
-        instance.end()?;
+        run_under(wrapper, subject, LONG_PAUSE, calls)?;
         let text = String::from_utf8_lossy(&fs::read(log)?).into_owned();
         collected(&text).ok_or_else(|| format!("callgrind counted nothing of {}: {text}", subject.name).into())
     }
@@ -124,13 +118,7 @@ impl Counter {
         let log = self.folder.join("trace");
         let words = ["strace", "-f", "-qq", "-s", "64", "-o"].map(OsString::from);
         let wrapper = words.into_iter().chain([log.clone().into(), "--".into()]).collect();
-        let mut instance = Instance::start(subject, &Around { wrapper, pause: PAUSE, ..Around::default() })?;
-        instance.ready()?;
-        for _ in 0..CALLS {
-            instance.call()?;
-            instance.settle()?;
-        }
-        instance.end()?;
+        run_under(wrapper, subject, PAUSE, CALLS)?;
         Ok(Trace::parse(&String::from_utf8_lossy(&fs::read(log)?)))
     }
 
@@ -151,6 +139,17 @@ impl Counter {
         let calls = counts.windows(2).skip(WARM_UP).map(|pair| pair[1] - pair[0]);
         Ok((median(calls), threads))
     }
+}
+
+/// Makes so many calls of a process that another program watches, to its end.
+fn run_under(wrapper: Vec<OsString>, subject: &Subject, pause: Duration, calls: usize) -> Result<(), BoxError> {
+    let mut instance = Instance::start(subject, &Around { wrapper, pause, ..Around::default() })?;
+    instance.ready()?;
+    for _ in 0..calls {
+        instance.call()?;
+        instance.settle()?;
+    }
+    instance.end()
 }
 
 fn run(command: &mut Command, what: &str) -> Result<(), BoxError> {

@@ -122,10 +122,10 @@ impl Figures {
             for (name, number) in numbers {
                 let slack = match name.as_str() {
                     _ if subject == SIZES => SIZE_SLACK,
-                    // Twice the room that the limit was written with.
-                    INSTRUCTIONS => number / 25,
                     // A thread more or less that sleeps already.
                     "system_calls" | "futexes" if is_shared => THREADS_SLACK,
+                    // Twice the room that the limit was written with.
+                    INSTRUCTIONS => number / 25,
                     "allocations" if is_shared => number / 50 + THREADS_SLACK,
                     _ => 0,
                 };

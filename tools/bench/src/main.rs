@@ -1,8 +1,7 @@
 //! Measures the functions: `cargo run --release --manifest-path tools/bench/Cargo.toml`.
 //!
 //! The real release binaries answer events through the Lambda Runtime API, on one core that they share with nothing but
-//! this program's side of the conversation. In the same rounds, `lambda_runtime` alone answers them with
-//! nothing.
+//! this program's side of the conversation. In the same rounds, `lambda_runtime` alone answers with nothing.
 
 mod comparison;
 mod core;
